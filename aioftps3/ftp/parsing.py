@@ -1,0 +1,147 @@
+"""Bytes of the control connection to commands. Pure: no await, no socket, no clock.
+
+RFC 959 section 5.3 gives the grammar, RFC 854 the telnet sequences, RFC 2640 the UTF-8 names. What real clients send
+is wider: bare LF, lower case, telnet interrupts in the middle of TLS, Latin-1 names. Nothing here raises on input:
+each line becomes a `CommandLine` or a `BadLine` with the words for its reply.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+__all__ = (
+    "LINE_LIMIT",
+    "BadLine",
+    "CommandLine",
+    "LineSplitter",
+    "parse_line",
+    "parse_restart_offset",
+    "split_list_options",
+    "strip_telnet",
+)
+
+LINE_LIMIT = 4096
+"""Bytes of a command line with its end: a 1,024-byte key in any escaping fits several times."""
+
+MAX_RESTART_OFFSET = 2**63 - 1
+"""The largest position that REST takes: what every store and client can count in a signed 64-bit number."""
+
+_IAC = 0xFF
+_TELNET_NEGOTIATION = frozenset((0xFB, 0xFC, 0xFD, 0xFE))  # WILL WONT DO DONT, each followed by an option byte
+_VERB = re.compile(r"[A-Za-z][A-Za-z0-9]{1,15}", re.ASCII)
+_LIST_OPTION = re.compile(r"-[A-Za-z1]+", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class CommandLine:
+    """One command: ``verb`` in upper case, ``argument`` exactly as sent (undecodable bytes as lone surrogates)."""
+
+    verb: str
+    argument: str
+
+
+@dataclass(frozen=True, slots=True)
+class BadLine:
+    """A line that is no command; ``problem`` is fit for a 500 reply."""
+
+    problem: str
+
+
+class LineSplitter:
+    """Cuts a byte stream into lines and forgets the rest of a line that is too long.
+
+    Memory is bounded by ``limit`` plus the largest chunk that is fed.
+    """
+
+    def __init__(self, limit: int = LINE_LIMIT) -> None:
+        self._limit = limit
+        self._buffer = bytearray()
+        self._skipping = False
+
+    @property
+    def buffered(self) -> int:
+        """Bytes that are held and not yet returned as a line."""
+        return len(self._buffer)
+
+    def feed(self, data: bytes) -> None:
+        """Add bytes as they came from the network."""
+        self._buffer += data
+
+    def clear(self) -> None:
+        """Forget what is buffered: clear text must not survive into an encrypted session."""
+        self._buffer.clear()
+        self._skipping = False
+
+    def next_line(self) -> bytes | BadLine | None:
+        """The next line without its CRLF or LF; BadLine at the end of one that was too long; None: more is needed."""
+        end = self._buffer.find(b"\n")
+        if end < 0:
+            if len(self._buffer) > self._limit:
+                self._skipping = True
+                self._buffer.clear()
+            return None
+        line = bytes(self._buffer[:end])
+        del self._buffer[: end + 1]
+        if self._skipping or end >= self._limit:
+            self._skipping = False
+            return BadLine(f"Command line longer than {self._limit} bytes.")
+        return line.removesuffix(b"\r")
+
+
+def strip_telnet(line: bytes) -> bytes:
+    """Remove telnet commands (RFC 854); a doubled IAC is the byte 255 itself. IP and DM come before an urgent ABOR."""
+    if _IAC not in line:
+        return line
+    kept = bytearray()
+    position = 0
+    while position < len(line):
+        byte = line[position]
+        if byte != _IAC:
+            kept.append(byte)
+            position += 1
+            continue
+        follower = line[position + 1] if position + 1 < len(line) else None
+        if follower == _IAC:
+            kept.append(_IAC)
+        position += 3 if follower in _TELNET_NEGOTIATION else 2
+    return bytes(kept)
+
+
+def parse_line(line: bytes) -> CommandLine | BadLine:
+    """Split a line at its first blank. Trailing blanks belong to the argument: ``STOR a `` is not ``STOR a``."""
+    text = strip_telnet(line).decode("utf-8", "surrogateescape")
+    verb, _, argument = text.partition(" ")
+    if not verb:
+        return BadLine("Empty command.")
+    if _VERB.fullmatch(verb) is None:
+        return BadLine("This is not an FTP command.")
+    return CommandLine(verb.upper(), argument)
+
+
+def parse_restart_offset(argument: str) -> int | None:
+    """The byte position of REST (RFC 3659 section 5); None when it is no number or too large."""
+    text = argument.strip(" ")
+    if not (text.isascii() and text.isdigit()) or len(text) > len(str(MAX_RESTART_OFFSET)):
+        return None
+    offset = int(text)
+    return offset if offset <= MAX_RESTART_OFFSET else None
+
+
+def split_list_options(argument: str) -> tuple[str, str]:
+    """Separate leading ``ls`` options, as clients send them to LIST, NLST and STAT, from the path.
+
+    ``-al some dir`` gives ``("al", "some dir")``; ``--`` ends the options, and a name with a leading dash can also be
+    written ``./-x``.
+    """
+    options = ""
+    rest = argument
+    while rest.startswith("-"):
+        word, _, following = rest.partition(" ")
+        if word == "--":
+            return options, following
+        if _LIST_OPTION.fullmatch(word) is None:
+            break
+        options += word[1:]
+        rest = following.lstrip(" ")
+    return options, rest
