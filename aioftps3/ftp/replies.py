@@ -46,7 +46,7 @@ class ReplyError(Exception):
         self.reply = Reply(code, text)
 
 
-_CONTROL = {code: "?" for code in (*range(0x20), 0x7F, *range(0x80, 0xA0), 0x2028, 0x2029)}
+_CONTROL = dict.fromkeys((*range(32), 127, *range(128, 160), 8232, 8233), "?")
 
 
 def printable(text: str) -> str:

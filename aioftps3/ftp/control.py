@@ -1,0 +1,147 @@
+"""The control connection: lines in, replies out, and the upgrade to TLS (RFC 959 section 4, RFC 4217 section 4)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import ssl
+import struct
+
+from aioftps3.ftp.parsing import BadLine, CommandLine, LineSplitter, parse_line
+from aioftps3.ftp.replies import Reply
+
+__all__ = ("ControlChannel", "ControlLost", "LooksLikeTls", "tune_socket")
+
+_READ_BYTES = 4096
+"""Bytes taken from the stream at once: a command is far shorter, and an idle session holds little."""
+
+_TLS_HANDSHAKE_RECORD = b"\x16\x03"
+"""The first bytes of a TLS ClientHello (RFC 8446 section 5.1): no FTP command starts so."""
+
+_TCP_INFO_RTT_OFFSET = 68
+"""Where Linux's struct tcp_info holds the smoothed round-trip time, an unsigned 32-bit number of microseconds."""
+
+_KEEPALIVE_IDLE_SECONDS = 60
+"""NAT devices forget idle connections after some minutes; a probe a minute keeps the control connection known."""
+
+
+class ControlLost(ConnectionError):
+    """The client closed or lost the control connection."""
+
+
+class LooksLikeTls(ConnectionError):
+    """A TLS handshake arrived where clear text was expected: implicit TLS spoken to the explicit port."""
+
+
+def tune_socket(sock: socket.socket) -> None:
+    """Options of a control socket: replies leave at once, urgent ABOR bytes stay in line, NAT keeps it open."""
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_OOBINLINE, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    if hasattr(socket, "TCP_KEEPIDLE"):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _KEEPALIVE_IDLE_SECONDS)
+
+
+class ControlChannel:
+    """Reads commands and writes replies of one client over aioftp's reader and writer."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, write_timeout: float) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._write_timeout = write_timeout
+        self._splitter = LineSplitter()
+        self._first_bytes = True
+        self._write_lock = asyncio.Lock()
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether TLS is on."""
+        return self._writer.get_extra_info("sslcontext") is not None
+
+    @property
+    def lost(self) -> bool:
+        """Whether the client's end is known to be closed. Only true once the bytes before it have been read."""
+        return self._reader.at_eof() or self._reader.exception() is not None or self._writer.is_closing()
+
+    @property
+    def round_trip_seconds(self) -> float:
+        """The kernel's estimate of the round-trip time to the client; 0.0 where it gives none."""
+        sock = self._writer.get_extra_info("socket")
+        with contextlib.suppress(OSError, struct.error, AttributeError):
+            info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_RTT_OFFSET + 4)
+            return float(struct.unpack_from("=I", info, _TCP_INFO_RTT_OFFSET)[0]) / 1e6
+        return 0.0
+
+    async def read_command(self) -> CommandLine | BadLine:
+        """The next command. Cancelling loses nothing.
+
+        Raises ControlLost at the end of the stream and LooksLikeTls when the first bytes are a TLS handshake.
+        """
+        while True:
+            line = self._splitter.next_line()
+            if isinstance(line, BadLine):
+                return line
+            if line is not None:
+                return parse_line(line)
+            try:
+                data = await self._reader.read(_READ_BYTES)
+            except (ConnectionError, ssl.SSLError, TimeoutError) as error:
+                raise ControlLost(str(error)) from error
+            if not data:
+                raise ControlLost("the client closed the connection")
+            if self._first_bytes:
+                self._first_bytes = False
+                if data.startswith(_TLS_HANDSHAKE_RECORD) and not self.encrypted:
+                    raise LooksLikeTls
+            self._splitter.feed(data)
+
+    async def send(self, reply: Reply) -> None:
+        """Send one reply whole. Raises ControlLost when the client is gone or does not read for the stall timeout."""
+        async with self._write_lock:
+            try:
+                self._writer.write(reply.encode())
+                async with asyncio.timeout(self._write_timeout):
+                    await self._writer.drain()
+            except (ConnectionError, ssl.SSLError, TimeoutError) as error:
+                raise ControlLost(str(error)) from error
+
+    async def start_tls(self, context: ssl.SSLContext, reply: Reply | None, *, timeout: float) -> bool:
+        """Send ``reply`` in clear text and go on in TLS.
+
+        Returns False, with nothing sent, when the client has already sent bytes behind its AUTH command: they would be
+        taken as if they had come encrypted (command injection). Raises ControlLost when the handshake fails.
+        """
+        transport = self._writer.transport
+        if self._splitter.buffered or not isinstance(transport, asyncio.ReadTransport):
+            return False
+        # From here on nothing is read in clear text: the client answers the reply with its ClientHello.
+        transport.pause_reading()
+        if self._stream_holds_bytes():
+            transport.resume_reading()
+            return False
+        self._splitter.clear()
+        try:
+            if reply is not None:
+                self._writer.write(reply.encode())
+            await self._writer.start_tls(context, ssl_handshake_timeout=timeout)
+        except (OSError, TimeoutError) as error:  # ssl.SSLError is an OSError
+            raise ControlLost(f"TLS handshake failed: {error}") from error
+        self._first_bytes = False
+        return True
+
+    def _stream_holds_bytes(self) -> bool:
+        # StreamReader shows its buffer nowhere else; a contract test holds this attribute.
+        return bool(self._reader._buffer)  # type: ignore[attr-defined]
+
+    def abort(self) -> None:
+        """Drop the connection at once."""
+        transport = self._writer.transport
+        transport.abort()
+
+    async def close(self) -> None:
+        """Close the connection, without waiting long for a client that does not."""
+        self._writer.close()
+        with contextlib.suppress(OSError, TimeoutError):
+            async with asyncio.timeout(self._write_timeout):
+                await self._writer.wait_closed()

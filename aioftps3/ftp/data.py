@@ -1,0 +1,267 @@
+"""One data connection: bytes of a file or a listing, in one direction, clear or TLS (RFC 959 section 3, RFC 4217).
+
+What must stay true:
+
+- How the stream ended is known (`StreamEnd`): close_notify, a bare FIN, or a loss. Only the transfer decides what each
+  one means for the file.
+- Receiving is bounded: past `_RECEIVE_HIGH_WATER` bytes the socket is not read, and TCP slows the sender.
+- `finish` returns when every byte is in the kernel's hands and close_notify has been sent, not earlier.
+- Every wait for the peer ends after the stall timeout.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import socket
+import ssl
+from collections import deque
+
+from aioftps3.tls import DataTlsObject
+
+__all__ = ("DataConnection", "DataLost", "DataStalled", "StreamEnd")
+
+_RECEIVE_HIGH_WATER = 512 * 1024
+"""Bytes held before reading pauses: two of the chunks that asyncio's TLS hands over at once."""
+
+_SEND_HIGH_WATER = 256 * 1024
+"""Bytes in asyncio's buffers before a sender waits: one chunk of an S3 body."""
+
+_TLS_SHUTDOWN_SECONDS = 5.0
+"""How long the peer may take to answer our close_notify; all data is in the kernel by then."""
+
+
+class StreamEnd(enum.Enum):
+    """How the peer ended its sending."""
+
+    OPEN = "open"
+    CLOSE_NOTIFY = "close_notify"
+    FIN = "fin"
+    LOST = "lost"
+
+
+class DataLost(ConnectionError):
+    """The data connection broke: reset, closed by the peer while we sent, or a failed TLS handshake."""
+
+
+class DataStalled(DataLost):
+    """No byte moved for the stall timeout."""
+
+
+class DataConnection(asyncio.Protocol):
+    """A data connection after its accept; made by `open` only."""
+
+    def __init__(self, *, encrypted: bool, stall_timeout: float) -> None:
+        self._encrypted = encrypted
+        self._stall_timeout = stall_timeout
+        self._loop = asyncio.get_running_loop()
+        self._raw: asyncio.Transport | None = None
+        self._transport: asyncio.Transport | None = None
+        self._chunks: deque[bytes] = deque()
+        self._held = 0
+        self._reading_paused = False
+        self._writing_paused = False
+        self._end = StreamEnd.OPEN
+        self._error: Exception | None = None
+        self._closed = self._loop.create_future()
+        self._reader_waiter: asyncio.Future[None] | None = None
+        self._writer_waiter: asyncio.Future[None] | None = None
+        self.bytes_received = 0
+        self.bytes_sent = 0
+
+    @classmethod
+    async def open(
+        cls, sock: socket.socket, *, context: ssl.SSLContext | None, stall_timeout: float, handshake_timeout: float
+    ) -> DataConnection:
+        """Take over an accepted socket and, with a context, do the server's side of the TLS handshake.
+
+        Raises DataLost when the handshake fails or takes too long. The socket is closed on any failure.
+        """
+        loop = asyncio.get_running_loop()
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection = cls(encrypted=context is not None, stall_timeout=stall_timeout)
+        try:
+            raw, _ = await loop.connect_accepted_socket(lambda: connection, sock)
+        except OSError as error:
+            sock.close()
+            raise DataLost(f"data connection: {error}") from error
+        connection._transport = connection._raw = raw
+        if context is None:
+            return connection
+        try:
+            transport = await loop.start_tls(
+                raw,
+                connection,
+                context,
+                server_side=True,
+                ssl_handshake_timeout=handshake_timeout,
+                ssl_shutdown_timeout=_TLS_SHUTDOWN_SECONDS,
+            )
+        except BaseException as error:
+            raw.abort()
+            if isinstance(error, OSError):  # ssl.SSLError, ConnectionError and TimeoutError are OSErrors
+                raise DataLost(f"TLS handshake on the data connection failed: {error}") from error
+            raise
+        if transport is None:
+            raise DataLost("the data connection was lost during the TLS handshake")
+        connection._transport = transport
+        _acknowledge_quickly(sock_of(transport))
+        return connection
+
+    # -- asyncio.Protocol -------------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Hold back reading until TLS is in place: the client may already have sent its ClientHello."""
+        if self._encrypted and isinstance(transport, asyncio.ReadTransport):
+            transport.pause_reading()
+
+    def data_received(self, data: bytes) -> None:
+        self._chunks.append(data)
+        self._held += len(data)
+        self.bytes_received += len(data)
+        if self._held >= _RECEIVE_HIGH_WATER and not self._reading_paused and self._transport is not None:
+            self._reading_paused = True
+            self._transport.pause_reading()
+        self._wake_reader()
+
+    def eof_received(self) -> bool:
+        tls = self._transport.get_extra_info("ssl_object") if self._transport is not None else None
+        if self._end is StreamEnd.OPEN:
+            notified = isinstance(tls, DataTlsObject) and tls.close_notify_received
+            self._end = StreamEnd.CLOSE_NOTIFY if notified else StreamEnd.FIN
+        self._wake_reader()
+        # A clear-text client may half-close and go on reading what we send.
+        return not self._encrypted
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._end is StreamEnd.OPEN or exc is not None:
+            self._end = StreamEnd.LOST
+        self._error = exc
+        if not self._closed.done():
+            self._closed.set_result(None)
+        self._wake_reader()
+        self._wake_writer()
+
+    def pause_writing(self) -> None:
+        self._writing_paused = True
+
+    def resume_writing(self) -> None:
+        self._writing_paused = False
+        self._wake_writer()
+
+    def _wake_reader(self) -> None:
+        if self._reader_waiter is not None and not self._reader_waiter.done():
+            self._reader_waiter.set_result(None)
+
+    def _wake_writer(self) -> None:
+        if self._writer_waiter is not None and not self._writer_waiter.done():
+            self._writer_waiter.set_result(None)
+
+    # -- for the transfer -------------------------------------------------------------------------------------------
+
+    @property
+    def end(self) -> StreamEnd:
+        """How the peer ended its sending, or OPEN."""
+        return self._end
+
+    @property
+    def resumed(self) -> bool:
+        """Whether the TLS handshake resumed the session of the control connection; False in clear text."""
+        tls = self._transport.get_extra_info("ssl_object") if self._transport is not None else None
+        return bool(tls is not None and tls.session_reused)
+
+    async def read(self) -> bytes:
+        """The next bytes as they came, or b"" at the end of the stream (see `end`).
+
+        Raises DataLost on a reset and DataStalled when the peer sends nothing for the stall timeout.
+        """
+        while not self._chunks:
+            if self._end is StreamEnd.LOST:
+                raise DataLost(f"data connection lost: {self._error or 'reset by the client'}") from self._error
+            if self._end is not StreamEnd.OPEN:
+                return b""
+            self._reader_waiter = self._loop.create_future()
+            try:
+                async with asyncio.timeout(self._stall_timeout):
+                    await self._reader_waiter
+            except TimeoutError as error:
+                raise DataStalled(f"no data for {self._stall_timeout:g} seconds") from error
+            finally:
+                self._reader_waiter = None
+        chunk = self._chunks.popleft()
+        self._held -= len(chunk)
+        if self._reading_paused and self._held < _RECEIVE_HIGH_WATER // 2 and self._transport is not None:
+            self._reading_paused = False
+            self._transport.resume_reading()
+        return chunk
+
+    async def write(self, data: bytes | memoryview) -> None:
+        """Send bytes; waits while asyncio's buffers are full.
+
+        Raises DataLost when the peer is gone and DataStalled when it reads nothing for the stall timeout.
+        """
+        transport = self._require_open()
+        transport.write(data)
+        self.bytes_sent += len(data)
+        await self._drain()
+
+    async def finish(self) -> None:
+        """End our sending in order: everything into the kernel, close_notify, close. Raises as `write` does."""
+        transport = self._require_open()
+        for each in (self._raw, transport):
+            if each is not None:
+                each.set_write_buffer_limits(high=0)
+        await self._drain()
+        transport.close()
+
+    async def wait_closed(self, timeout: float) -> None:
+        """Wait until the connection is gone, at most ``timeout`` seconds."""
+        await asyncio.wait([self._closed], timeout=timeout)
+
+    def abort(self) -> None:
+        """Drop the connection at once, so that the peer sees that the transfer failed."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def close(self) -> None:
+        """Close after a received stream; idempotent."""
+        if self._transport is not None:
+            self._transport.close()
+
+    def _require_open(self) -> asyncio.Transport:
+        if self._transport is None or self._closed.done() or self._transport.is_closing():
+            raise DataLost("the client closed the data connection")
+        return self._transport
+
+    async def _drain(self) -> None:
+        while self._writing_paused and not self._closed.done():
+            self._writer_waiter = self._loop.create_future()
+            before = self._unsent()
+            try:
+                async with asyncio.timeout(self._stall_timeout):
+                    await self._writer_waiter
+            except TimeoutError as error:
+                if self._unsent() < before:  # slow, not stalled
+                    continue
+                raise DataStalled(f"the client read nothing for {self._stall_timeout:g} seconds") from error
+            finally:
+                self._writer_waiter = None
+        if self._closed.done():
+            raise DataLost("the client closed the data connection")
+
+    def _unsent(self) -> int:
+        transports = {self._raw, self._transport} - {None}
+        return sum(each.get_write_buffer_size() for each in transports if each is not None)
+
+
+def sock_of(transport: asyncio.BaseTransport) -> socket.socket | None:
+    """The socket under a transport, where it tells."""
+    found: socket.socket | None = transport.get_extra_info("socket")
+    return found
+
+
+def _acknowledge_quickly(sock: socket.socket | None) -> None:
+    """Ask for immediate ACKs: Nagle and delayed ACKs would hold a small TLS upload back for 40 ms."""
+    quickack = getattr(socket, "TCP_QUICKACK", None)
+    if sock is not None and quickack is not None:
+        sock.setsockopt(socket.IPPROTO_TCP, quickack, 1)
