@@ -1,0 +1,100 @@
+"""What the tree needs of an object store: the seam between this package and whatever keeps the objects.
+
+Keys are whole keys (prefix included), sorted and compared by code point. Every method raises the errors of
+`aioftps3.storage.errors` and nothing else, is safe to cancel, and has acted when it returns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+__all__ = ("DELETE_LIMIT", "PAGE_LIMIT", "ListPage", "ObjectBody", "ObjectInfo", "ObjectStore", "ObjectWriter")
+
+PAGE_LIMIT = 1000
+"""Most keys and prefixes on one page of a listing (API_ListObjectsV2, max-keys)."""
+
+DELETE_LIMIT = 1000
+"""Most keys in one `ObjectStore.delete` (API_DeleteObjects)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectInfo:
+    """One object."""
+
+    key: str
+    size: int
+    """Bytes of the whole object."""
+    etag: str
+    """Names this version of the object; opaque."""
+    modified: float
+    """Seconds since the epoch."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListPage:
+    """One page of a listing."""
+
+    objects: tuple[ObjectInfo, ...] = ()
+    prefixes: tuple[str, ...] = ()
+    """What keys with the delimiter after the listed prefix have in common, the delimiter included."""
+    next_token: str | None = None
+    """Gets the next page; None on the last one. A page may be short, even empty, and not be the last."""
+
+
+class ObjectBody(Protocol):
+    """The bytes of one object, from an offset to the end."""
+
+    @property
+    def info(self) -> ObjectInfo:
+        """The object, which stays the same one until the end."""
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """All bytes in order. Raises Changed when the object became another one, Corrupt or Unavailable when it ended
+        early: an end without an error is the whole object."""
+
+    async def close(self) -> None:
+        """Stop reading. Idempotent."""
+
+
+class ObjectWriter(Protocol):
+    """One object on its way: exactly one of `complete` and `abort` ends it, and until `complete` nobody sees it."""
+
+    async def write(self, data: bytes | memoryview) -> None:
+        """Add bytes, which may be changed by the caller afterwards. Waiting is the backpressure."""
+
+    async def complete(self) -> ObjectInfo:
+        """Make the object visible. Returns when the store has confirmed it; on an error `abort` is still due."""
+
+    async def abort(self) -> None:
+        """Drop all that was written and leave nothing behind. Idempotent."""
+
+
+class ObjectStore(Protocol):
+    """Objects by key. Each method is one request unless it says otherwise."""
+
+    async def head(self, key: str) -> ObjectInfo | None:
+        """The object, or None if there is none."""
+
+    async def open_read(self, key: str, *, offset: int = 0) -> ObjectBody:
+        """Start reading. Raises NotFound; RangeInvalid when ``offset`` is past the end (at the end there is an empty
+        body, which may cost one request more)."""
+
+    def open_write(self, key: str) -> ObjectWriter:
+        """Start an object; no request yet. A small object is one request in all."""
+
+    async def list(
+        self, prefix: str, *, delimiter: str | None = None, limit: int = PAGE_LIMIT, token: str | None = None
+    ) -> ListPage:
+        """The first page of keys that begin with ``prefix``, or the one after ``token``."""
+
+    async def copy(self, source: ObjectInfo, target: str) -> None:
+        """Copy inside the store, replacing ``target``. Raises NotFound, or Changed when the object at ``source.key`` is
+        not ``source`` any more. Objects too large for one request take several."""
+
+    async def put_marker(self, key: str) -> None:
+        """Make an empty directory marker. Raises Exists when there is one and the store can tell."""
+
+    async def delete(self, keys: Sequence[str]) -> None:
+        """Delete up to `DELETE_LIMIT` keys; those that do not exist count as deleted."""

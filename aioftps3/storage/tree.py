@@ -1,0 +1,309 @@
+"""Files and directories over the keys of an object store.
+
+A directory is a marker object (``dir/``, empty) or any key that begins with ``dir/``. A name can be a file and a
+directory at once, which S3 allows and file systems do not: then listings show the directory, and reading the exact name
+still gives the file. The root always is a directory.
+
+What stays true:
+- reads take no lock; whatever changes a path holds it exclusively, and its ancestors shared, while it acts;
+- a parent need not exist for anything to be made in it: that would cost a request more;
+- nothing is reported as done before the store has confirmed it;
+- the number of requests is the one that each method promises; tests count them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import AbstractAsyncContextManager
+
+from aioftps3.storage.emptied import EmptiedDirectories
+from aioftps3.storage.entries import Entry, PageMerger, directory_entry, file_entry
+from aioftps3.storage.errors import (
+    Denied,
+    Exists,
+    IsADirectory,
+    NameInvalid,
+    NotADirectory,
+    NotEmpty,
+    NotFound,
+)
+from aioftps3.storage.files import ReadFile, WriteFile
+from aioftps3.storage.locks import PathLocks
+from aioftps3.storage.paths import (
+    ROOT,
+    VirtualPath,
+    ancestors,
+    is_below,
+    key_of,
+    marker_of,
+    valid_prefix,
+)
+from aioftps3.storage.rename import copy_below, delete_all
+from aioftps3.storage.store import ListPage, ObjectInfo, ObjectStore
+
+__all__ = ("EmptiedDirectories", "Entry", "Tree")
+
+_PROBE_LIMIT = 16
+"""Names on the page that looks for a file and a directory of one name: `name` is the first on it, and few names sort
+between that and `name/`."""
+
+
+class Tree:
+    """The files and directories under one root.
+
+    ``prefix`` is the key prefix of the root: empty, or ending in a slash. ``locks`` has to be the same for all trees on
+    one bucket, and ``emptied`` may be. Every method raises NameInvalid for paths that no key can have, and the store's
+    own failures (Denied, Busy, Unavailable, Misconfigured, NotSupported) as they come.
+    """
+
+    def __init__(
+        self, store: ObjectStore, *, locks: PathLocks, prefix: str = "", emptied: EmptiedDirectories | None = None
+    ) -> None:
+        if not valid_prefix(prefix):
+            raise ValueError(f"not a key prefix of a directory: {prefix!r}")
+        self._store = store
+        self._locks = locks
+        self._prefix = prefix
+        self._emptied = EmptiedDirectories() if emptied is None else emptied
+        self.hidden = 0
+        """Keys and common prefixes that listings have left out because no path leads to them."""
+
+    async def stat(self, path: VirtualPath) -> Entry:
+        """The file or directory: one or two requests. Raises NotFound."""
+        if path == ROOT:
+            return directory_entry(ROOT)
+        info = await self._store.head(self._key(path))
+        return await self._stat_directory(path) if info is None else file_entry(path, info)
+
+    async def stat_file(self, path: VirtualPath) -> Entry:
+        """The file: exactly one request. Raises NotFound, also where there is a directory."""
+        if path == ROOT:
+            raise NotFound
+        info = await self._store.head(self._key(path))
+        if info is None:
+            raise NotFound
+        return file_entry(path, info)
+
+    async def is_dir(self, path: VirtualPath) -> bool:
+        """Is it a directory? One request, none for the root."""
+        try:
+            await self._stat_directory(path)
+        except NotFound:
+            return False
+        return True
+
+    async def list(self, path: VirtualPath) -> AsyncGenerator[Sequence[Entry], None]:
+        """What is in a directory, page by page; one request a page of 1000, the next one on its way already.
+
+        At least one page comes, and any page may be empty. Pages are sorted by name; from page to page the order is
+        about that of the names, too. A file yields itself. Raises NotFound before the first page. Close the iterator
+        (`contextlib.aclosing`) when not reading it to its end.
+        """
+        marker = self._marker(path)
+        page = await self._store.list(marker, delimiter="/")
+        remembered = self._emptied.children(marker)
+        if _is_empty(page) and not (path == ROOT or remembered or marker in self._emptied):
+            yield (await self.stat_file(path),)
+            return
+        merger = PageMerger(path, marker, remembered)
+        following: asyncio.Task[ListPage] | None = None
+        try:
+            while True:
+                following = None
+                if page.next_token is not None:
+                    request = self._store.list(marker, delimiter="/", token=page.next_token)
+                    following = asyncio.create_task(request)
+                yield merger.entries(page)
+                if following is None:
+                    return
+                page = await following
+        finally:
+            self.hidden += merger.hidden
+            if following is not None:
+                following.cancel()
+                await asyncio.gather(following, return_exceptions=True)
+
+    async def mkdir(self, path: VirtualPath) -> None:
+        """Make a directory by its marker: two requests, rarely three. Raises Exists for a directory and for a file."""
+        if path == ROOT:
+            raise Exists
+        key, marker = self._key(path), self._marker(path)
+        async with self._locked(path):
+            if marker in self._emptied or any(await self._occupants(key)):
+                raise Exists
+            await self._store.put_marker(marker)
+            self._filled(path)
+
+    async def rmdir(self, path: VirtualPath) -> None:
+        """Remove an empty directory: two requests at most. Raises NotEmpty, NotFound, NotADirectory; Denied for the
+        root. Keys that listings hide count as content."""
+        if path == ROOT:
+            raise Denied
+        marker = self._marker(path)
+        async with self._locked(path):
+            found = await self._first_below(marker, 2)
+            if any(info.key != marker for info in found) or self._emptied.children(marker):
+                raise NotEmpty
+            if found:
+                self._leaving(path)
+                await self._store.delete((marker,))
+            elif marker not in self._emptied:
+                await self.stat_file(path)
+                raise NotADirectory
+            self._emptied.forget(marker)
+
+    async def unlink(self, path: VirtualPath) -> None:
+        """Delete a file: two requests. Raises NotFound, IsADirectory."""
+        if path == ROOT:
+            raise IsADirectory
+        key = self._key(path)
+        async with self._locked(path):
+            if await self._store.head(key) is None:
+                await self._stat_directory(path)
+                raise IsADirectory
+            self._leaving(path)
+            await self._store.delete((key,))
+
+    async def rename_source(self, path: VirtualPath) -> Entry:
+        """The entry to give to `rename`: as `stat`. Raises NotFound; Denied for the root."""
+        if path == ROOT:
+            raise Denied
+        return await self.stat(path)
+
+    async def rename(self, source: Entry, target: VirtualPath) -> None:
+        """Give a file or a directory another path; a path's own name is no error.
+
+        A file: a copy and a delete, two requests; it replaces a file of that name. Raises NotFound or Changed when the
+        source is not the one that `rename_source` saw. An existing directory of that name is not looked for.
+
+        A directory: every key below it is copied (8 at a time) and confirmed, then all of them are deleted. Raises
+        Exists when the target is a file, or a directory with something in it; NotFound; Changed. When it fails, nothing
+        has been deleted, and what was copied stays; when it is cut short while deleting, the target is complete.
+        """
+        if source.path == target:
+            return
+        if source.path == ROOT:
+            raise Denied
+        if target == ROOT:
+            raise Exists
+        if is_below(target, source.path):
+            raise NameInvalid("a path cannot be moved to below itself")
+        move = self._rename_directory if source.is_dir else self._rename_file
+        async with self._locked(source.path, target):
+            await move(source, target)
+
+    def open_read(self, path: VirtualPath, offset: int = 0) -> ReadFile:
+        """A file to read from ``offset`` on; nothing happens before it is entered, which is exactly one request.
+
+        Entering raises NotFound (also where there is a directory), RangeInvalid, Archived.
+        """
+        if path == ROOT:
+            raise IsADirectory
+        key = self._key(path)
+        return ReadFile(path, lambda: self._store.open_read(key, offset=offset))
+
+    def open_write(self, path: VirtualPath) -> WriteFile:
+        """A file to write, which replaces one of the same name when it is committed; one request for a small file."""
+        if path == ROOT:
+            raise IsADirectory
+        return WriteFile(
+            path,
+            self._store.open_write(self._key(path)),
+            lock=lambda: self._locked(path),
+            committed=lambda _: self._filled(path),
+        )
+
+    async def _rename_file(self, source: Entry, target: VirtualPath) -> None:
+        if self._key(target) + "/" in self._emptied:
+            raise IsADirectory
+        key = self._key(source.path)
+        info = ObjectInfo(key=key, size=source.size, etag=source.etag or "", modified=source.modified)
+        await self._store.copy(info, self._key(target))
+        self._leaving(source.path)
+        self._filled(target)
+        await self._store.delete((key,))
+
+    async def _rename_directory(self, source: Entry, target: VirtualPath) -> None:
+        old, new = self._marker(source.path), self._marker(target)
+        is_file, is_directory = await self._occupants(self._key(target))
+        if is_file or self._emptied.children(new):
+            raise Exists
+        if is_directory and any(info.key != new for info in await self._first_below(new, 2)):
+            raise Exists
+        keys = await copy_below(self._store, old, new)
+        if not keys:
+            if old not in self._emptied:
+                raise NotFound
+            if not is_directory:
+                await self._store.put_marker(new)
+        self._leaving(source.path)
+        self._filled(target)
+        await delete_all(self._store, keys)
+        for marker in self._emptied.below(old):
+            self._emptied.remember(new + marker[len(old) :])
+            self._emptied.forget(marker)
+        self._emptied.forget(old)
+
+    async def _stat_directory(self, path: VirtualPath) -> Entry:
+        if path == ROOT:
+            return directory_entry(ROOT)
+        marker = self._marker(path)
+        found = await self._first_below(marker, 1)
+        if not found and marker not in self._emptied:
+            raise NotFound
+        return directory_entry(path, found[0] if found and found[0].key == marker else None)
+
+    async def _occupants(self, key: str) -> tuple[bool, bool]:
+        """Is there a file with this key, and a directory? One request, or two when names crowd between them."""
+        marker = key + "/"
+        page = await self._first_page(key, delimiter="/", limit=_PROBE_LIMIT)
+        is_file = any(info.key == key for info in page.objects)
+        if marker in page.prefixes:
+            return is_file, True
+        passed = any(name > marker for name in page.prefixes) or any(info.key > marker for info in page.objects)
+        if passed or page.next_token is None:
+            return is_file, False
+        return is_file, bool(await self._first_below(marker, 1))
+
+    async def _first_below(self, prefix: str, limit: int) -> Sequence[ObjectInfo]:
+        """The first keys that begin with ``prefix``; fewer than ``limit`` only if there are no more."""
+        found: tuple[ObjectInfo, ...] = ()
+        token: str | None = None
+        while True:
+            page = await self._store.list(prefix, limit=limit - len(found), token=token)
+            found += page.objects
+            token = page.next_token
+            if token is None or len(found) >= limit:
+                return found
+
+    async def _first_page(self, prefix: str, *, delimiter: str, limit: int) -> ListPage:
+        page = await self._store.list(prefix, delimiter=delimiter, limit=limit)
+        while page.next_token is not None and not (page.objects or page.prefixes):
+            page = await self._store.list(prefix, delimiter=delimiter, limit=limit, token=page.next_token)
+        return page
+
+    def _key(self, path: VirtualPath) -> str:
+        return key_of(path, self._prefix)
+
+    def _marker(self, path: VirtualPath) -> str:
+        return marker_of(path, self._prefix)
+
+    def _locked(self, *paths: VirtualPath) -> AbstractAsyncContextManager[None]:
+        """Exclusive locks; on keys and not on paths, as the roots of different users may overlap."""
+        return self._locks.exclusive(*("/" + self._key(path) for path in paths))
+
+    def _leaving(self, path: VirtualPath) -> None:
+        """Something that exists is about to go from ``path``: the directories above it exist, and go on doing so."""
+        for directory in ancestors(path)[1:]:
+            self._emptied.remember(self._marker(directory))
+
+    def _filled(self, path: VirtualPath) -> None:
+        """Something exists at ``path`` now: the directories above it do so by themselves."""
+        for directory in ancestors(path):
+            self._emptied.forget(self._marker(directory))
+        self._emptied.forget(self._key(path) + "/")
+
+
+def _is_empty(page: ListPage) -> bool:
+    return not (page.objects or page.prefixes) and page.next_token is None
