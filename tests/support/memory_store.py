@@ -1,0 +1,192 @@
+"""An object store in memory: S3's rules as far as the tree relies on them, with hooks for faults and cancellation."""
+
+from __future__ import annotations
+
+import asyncio
+import bisect
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from aioftps3.storage.errors import Changed, Exists, NotFound, RangeInvalid
+from aioftps3.storage.store import DELETE_LIMIT, PAGE_LIMIT, ListPage, ObjectInfo
+
+_CHUNK_BYTES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    data: bytes
+    etag: str
+    modified: float
+
+
+class MemoryStore:
+    """An ObjectStore whose pages hold at most ``page_limit`` names.
+
+    ``point`` is called before and after each request acts, with the operation, the key and "before" or "after": it may
+    raise, or wait.
+    """
+
+    def __init__(self, objects: Mapping[str, bytes] | None = None, *, page_limit: int = PAGE_LIMIT) -> None:
+        self.page_limit = page_limit
+        self.requests: list[tuple[str, str]] = []
+        self.open_writers: set[MemoryWriter] = set()
+        self.in_flight: Counter[str] = Counter()
+        self.peak: Counter[str] = Counter()
+        self.point: Callable[[str, str, str], None] = lambda operation, key, when: None
+        self._objects: dict[str, _Stored] = {}
+        self._writes = 0
+        for key, data in (objects or {}).items():
+            self.seed(key, data)
+
+    def seed(self, key: str, data: bytes = b"") -> ObjectInfo:
+        """Put an object there without a request."""
+        self._writes += 1
+        self._objects[key] = _Stored(data, f'"{self._writes}"', 1_000_000.0 + self._writes)
+        return self.info(key)
+
+    def drop(self, key: str) -> None:
+        """Take an object away without a request."""
+        del self._objects[key]
+
+    def info(self, key: str) -> ObjectInfo:
+        """What the store knows of an object, without a request."""
+        stored = self._objects[key]
+        return ObjectInfo(key=key, size=len(stored.data), etag=stored.etag, modified=stored.modified)
+
+    @property
+    def contents(self) -> dict[str, bytes]:
+        """All objects."""
+        return {key: stored.data for key, stored in sorted(self._objects.items())}
+
+    def operations(self) -> list[str]:
+        """The operations since the last call."""
+        operations = [operation for operation, _ in self.requests]
+        self.requests.clear()
+        return operations
+
+    async def request(self, operation: str, key: str, act: Callable[[], None] = lambda: None) -> None:
+        self.requests.append((operation, key))
+        self.in_flight[operation] += 1
+        self.peak[operation] = max(self.peak[operation], self.in_flight[operation])
+        try:
+            self.point(operation, key, "before")
+            await asyncio.sleep(0)
+            act()
+            self.point(operation, key, "after")
+            await asyncio.sleep(0)
+        finally:
+            self.in_flight[operation] -= 1
+
+    async def head(self, key: str) -> ObjectInfo | None:
+        await self.request("HeadObject", key)
+        return self.info(key) if key in self._objects else None
+
+    async def open_read(self, key: str, *, offset: int = 0) -> MemoryBody:
+        await self.request("GetObject", key)
+        if key not in self._objects:
+            raise NotFound
+        data = self._objects[key].data
+        if offset > len(data):
+            raise RangeInvalid
+        return MemoryBody(self.info(key), data[offset:])
+
+    def open_write(self, key: str) -> MemoryWriter:
+        return MemoryWriter(self, key)
+
+    async def list(
+        self, prefix: str, *, delimiter: str | None = None, limit: int = PAGE_LIMIT, token: str | None = None
+    ) -> ListPage:
+        assert 0 < limit <= PAGE_LIMIT
+        await self.request("ListObjectsV2", prefix)
+        objects: list[ObjectInfo] = []
+        prefixes: list[str] = []
+        keys = sorted(self._objects)
+        start = bisect.bisect_left(keys, prefix)
+        for key in keys[start:]:
+            if not key.startswith(prefix):
+                break
+            cut = key.find(delimiter, len(prefix)) if delimiter else -1
+            common = key[: cut + 1] if cut >= 0 else None
+            name = common or key
+            if (token is not None and name <= token) or (common and prefixes and prefixes[-1] == common):
+                continue
+            if len(objects) + len(prefixes) == min(limit, self.page_limit):
+                last = max([*prefixes[-1:], *(info.key for info in objects[-1:])])
+                return ListPage(objects=tuple(objects), prefixes=tuple(prefixes), next_token=last)
+            if common:
+                prefixes.append(common)
+            else:
+                objects.append(self.info(key))
+        return ListPage(objects=tuple(objects), prefixes=tuple(prefixes))
+
+    async def copy(self, source: ObjectInfo, target: str) -> None:
+        def act() -> None:
+            if source.key not in self._objects:
+                raise NotFound
+            if self._objects[source.key].etag != source.etag:
+                raise Changed
+            self.seed(target, self._objects[source.key].data)
+
+        await self.request("CopyObject", target, act)
+
+    async def put_marker(self, key: str) -> None:
+        def act() -> None:
+            if key in self._objects:
+                raise Exists
+            self.seed(key)
+
+        await self.request("PutObject", key, act)
+
+    async def delete(self, keys: Sequence[str]) -> None:
+        assert 0 < len(keys) <= DELETE_LIMIT
+
+        def act() -> None:
+            for key in keys:
+                self._objects.pop(key, None)
+
+        await self.request("DeleteObject" if len(keys) == 1 else "DeleteObjects", keys[0], act)
+
+
+class MemoryBody:
+    def __init__(self, info: ObjectInfo, data: bytes) -> None:
+        self.info = info
+        self.closed = False
+        self._data = data
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        for start in range(0, len(self._data), _CHUNK_BYTES):
+            await asyncio.sleep(0)
+            yield self._data[start : start + _CHUNK_BYTES]
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+class MemoryWriter:
+    def __init__(self, store: MemoryStore, key: str) -> None:
+        self._store = store
+        self._key = key
+        self._data = bytearray()
+        self.aborts = 0
+        store.open_writers.add(self)
+
+    async def write(self, data: bytes | memoryview) -> None:
+        self._store.point("write", self._key, "before")
+        await asyncio.sleep(0)
+        self._data += data
+
+    async def complete(self) -> ObjectInfo:
+        def act() -> None:
+            self._store.seed(self._key, bytes(self._data))
+            self._store.open_writers.discard(self)
+
+        await self._store.request("PutObject", self._key, act)
+        return self._store.info(self._key)
+
+    async def abort(self) -> None:
+        self.aborts += 1
+        self._store.point("abort", self._key, "before")
+        await asyncio.sleep(0)
+        self._store.open_writers.discard(self)
