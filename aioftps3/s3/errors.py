@@ -3,7 +3,7 @@
 ::
 
     S3Error
-    +-- RequestInvalid            (also ValueError) arguments that cannot be sent: an empty key, a bad endpoint, a control character
+    +-- RequestInvalid            (also ValueError) arguments that cannot be sent: an empty key, a bad endpoint
     +-- NoCredentials             no provider had credentials
     +-- UploadEnded               write or complete after complete, abort or a failure
     +-- DeleteFailed              DeleteObjects answered 200 but named keys that it did not delete

@@ -14,7 +14,7 @@ smaller ones cost turns of it (measured: 256 KiB is at the floor over http and h
 
 EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
 
-WRITE_TOKEN = "aioftps3-write"
+WRITE_ID_METADATA = "aioftps3-write"
 """User metadata (`x-amz-meta-aioftps3-write`) with a random token, by which the outcome of a write is proven."""
 
 

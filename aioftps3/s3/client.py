@@ -1,0 +1,468 @@
+"""`S3Client`: one method for each operation of S3 that a gateway needs, on one bucket.
+
+Every method raises `S3Error` (see `errors`) and nothing else on purpose. Requests are repeated as `retry` says; what
+may be repeated is decided here, operation by operation.
+https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from aioftps3.s3 import responses, uri, xml
+from aioftps3.s3.credentials import CredentialsProvider
+from aioftps3.s3.download import GetObject, opened_object
+from aioftps3.s3.errors import DeleteFailed, DeleteFailure, NoSuchUpload, RequestInvalid, S3ProtocolError
+from aioftps3.s3.models import (
+    WRITE_ID_METADATA,
+    Body,
+    BytesBody,
+    CompletedPart,
+    Endpoint,
+    ListPage,
+    ObjectInfo,
+    Observer,
+    PartsPage,
+    UploadResult,
+    UploadsPage,
+)
+from aioftps3.s3.retry import RetryPolicy
+from aioftps3.s3.sender import Answer, Call, RequestSender, nothing
+from aioftps3.s3.transport import Transport
+
+KEYS_PER_REQUEST = 1000
+"""Most keys in one ListObjectsV2 answer or DeleteObjects request."""
+
+Pairs = tuple[tuple[str, str], ...]
+
+
+class S3Client:
+    """Operations on one bucket."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        endpoint: Endpoint,
+        credentials: CredentialsProvider,
+        *,
+        retry: RetryPolicy | None = None,
+        clock: Callable[[], float] = time.time,
+        observer: Observer | None = None,
+        sign_payload: bool | None = None,
+    ) -> None:
+        """`sign_payload` None: bodies are hashed for the signature on http, and not on https, where TLS protects them.
+
+        `clock` gives seconds since the epoch. `observer` is told of every attempt.
+        """
+        self._sender = RequestSender(
+            transport,
+            endpoint,
+            credentials,
+            retry=RetryPolicy() if retry is None else retry,
+            clock=clock,
+            observer=observer,
+            sign_payload=sign_payload,
+        )
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """The bucket's endpoint, in the region that S3 last named."""
+        return self._sender.endpoint
+
+    @property
+    def signs_payload(self) -> bool:
+        """Whether a body's `sha256` will be asked for."""
+        return self._sender.signs_payload
+
+    async def close(self) -> None:
+        """Close the transport. Idempotent."""
+        await self._sender.close()
+
+    async def head_bucket(self) -> None:
+        """See that the bucket is there and may be used.
+
+        Raises:
+            NoSuchBucket, AccessDenied, CredentialsRejected, ...
+        """
+        await self._sender.call(Call(operation="HeadBucket", method="HEAD", parse=nothing))
+
+    async def head_object(self, key: str, *, if_match: str | None = None) -> ObjectInfo:
+        """Ask for an object's size, ETag, time and metadata.
+
+        Raises:
+            NoSuchKey: there is none.
+            PreconditionFailed: its ETag is not `if_match`.
+        """
+        return await self._sender.call(
+            Call(
+                operation="HeadObject",
+                method="HEAD",
+                key=key,
+                headers=_conditions(if_match=if_match),
+                parse=lambda answer: responses.object_info(key, answer.headers),
+            )
+        )
+
+    async def get_object(
+        self, key: str, *, offset: int = 0, length: int | None = None, if_match: str | None = None
+    ) -> GetObject:
+        """Open an object's content from byte `offset` on, `length` bytes of it or as many as there are.
+
+        Raises:
+            NoSuchKey: there is none.
+            InvalidRange: `offset` is at or behind its end (and not 0).
+            PreconditionFailed: its ETag is not `if_match`.
+            ArchivedObject: it must be restored first.
+        """
+        if offset < 0 or (length is not None and length < 1):
+            raise RequestInvalid("a range has no negative offset and is not empty")
+        headers = _conditions(if_match=if_match)
+        if offset or length is not None:
+            last = "" if length is None else str(offset + length - 1)
+            headers = (*headers, ("Range", f"bytes={offset}-{last}"))
+        response, (info, expected) = await self._sender.open(
+            Call(
+                operation="GetObject",
+                method="GET",
+                key=key,
+                headers=headers,
+                parse=lambda answer: opened_object(key, answer, offset, length),
+            )
+        )
+        return GetObject(response, info, offset, expected)
+
+    async def put_object(
+        self,
+        key: str,
+        body: Body,
+        *,
+        content_type: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        if_none_match: str | None = None,
+        if_match: str | None = None,
+    ) -> UploadResult:
+        """Write an object in one request; at most 5 GB. `if_none_match="*"`: only if there is none yet.
+
+        A conditional write whose answer was lost is repeated only when `metadata` holds a write token, by which the
+        caller can tell whether a PreconditionFailed was caused by its own first attempt.
+
+        Raises:
+            PreconditionFailed: a condition does not hold.
+            TooLarge, KeyInvalid, QuotaExceeded, StorageFull, ...
+        """
+        conditions = _conditions(if_match=if_match, if_none_match=if_none_match)
+        etag = await self._sender.call(
+            Call(
+                operation="PutObject",
+                method="PUT",
+                key=key,
+                headers=(*conditions, *_description(content_type, metadata)),
+                body=body,
+                idempotent=not conditions or WRITE_ID_METADATA in (metadata or {}),
+                parse=_etag_header,
+            )
+        )
+        return UploadResult(etag=etag, size=body.length)
+
+    async def delete_object(self, key: str, *, if_match: str | None = None) -> None:
+        """Delete an object; it is no error when there is none.
+
+        Raises:
+            PreconditionFailed: its ETag is not `if_match`.
+        """
+        conditions = _conditions(if_match=if_match)
+        await self._sender.call(
+            Call(
+                operation="DeleteObject",
+                method="DELETE",
+                key=key,
+                headers=conditions,
+                idempotent=not conditions,
+                parse=nothing,
+            )
+        )
+
+    async def delete_objects(self, keys: Sequence[str]) -> None:
+        """Delete any number of objects, 1000 a request; keys that XML cannot hold take a request each.
+
+        Raises:
+            DeleteFailed: some could not be deleted; all others of the same request are gone, later ones were not tried.
+        """
+        plain = [key for key in keys if xml.can_hold(key)]
+        for start in range(0, len(plain), KEYS_PER_REQUEST):
+            failures = await self._sender.call(
+                Call(
+                    operation="DeleteObjects",
+                    method="POST",
+                    query=(("delete", ""),),
+                    body=BytesBody(xml.delete_request(plain[start : start + KEYS_PER_REQUEST])),
+                    digest_md5=True,
+                    parse=_delete_failures,
+                )
+            )
+            if failures:
+                raise DeleteFailed(failures)
+        for key in keys:
+            if not xml.can_hold(key):
+                await self.delete_object(key)
+
+    async def copy_object(
+        self,
+        source_key: str,
+        key: str,
+        *,
+        source_if_match: str | None = None,
+        if_none_match: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        content_type: str | None = None,
+    ) -> str:
+        """Copy an object of at most 5 GB inside the bucket, and give the new ETag.
+
+        Metadata and content type are kept when both are None, and both replaced when one is given.
+
+        Raises:
+            NoSuchKey: there is no source.
+            PreconditionFailed: the source's ETag is not `source_if_match`, or the target exists and must not.
+        """
+        headers = (
+            ("x-amz-copy-source", self._copy_source(source_key)),
+            *_conditions(if_none_match=if_none_match, source_if_match=source_if_match),
+        )
+        if metadata is not None or content_type is not None:
+            headers = (*headers, ("x-amz-metadata-directive", "REPLACE"), *_description(content_type, metadata))
+        return await self._sender.call(
+            Call(
+                operation="CopyObject",
+                method="PUT",
+                key=key,
+                headers=headers,
+                body=BytesBody(b""),
+                idempotent=if_none_match is None,
+                slow=True,
+                parse=lambda answer: xml.parse_copy_result(answer.body),
+            )
+        )
+
+    async def list_objects(
+        self,
+        *,
+        prefix: str = "",
+        delimiter: str | None = None,
+        max_keys: int = KEYS_PER_REQUEST,
+        token: str | None = None,
+        start_after: str | None = None,
+    ) -> ListPage:
+        """Get one page of the keys that begin with `prefix`, in the order of their UTF-8 bytes; at most 1000.
+
+        With a delimiter, keys that have it behind the prefix are rolled up into `prefixes`. `token` continues after
+        the page that gave it.
+        """
+        query = [("list-type", "2"), ("encoding-type", "url"), ("max-keys", str(max_keys))]
+        for name, value in (
+            ("prefix", prefix or None),
+            ("delimiter", delimiter),
+            ("continuation-token", token),
+            ("start-after", start_after),
+        ):
+            if value is not None:
+                query.append((name, value))
+        return await self._sender.call(
+            Call(
+                operation="ListObjectsV2",
+                method="GET",
+                query=tuple(query),
+                parse=lambda answer: xml.parse_list_page(answer.body),
+            )
+        )
+
+    async def create_multipart_upload(
+        self, key: str, *, content_type: str | None = None, metadata: Mapping[str, str] | None = None
+    ) -> str:
+        """Begin a multipart upload and give its id.
+
+        It is repeated even when an answer was lost: the upload that this may leave is there either way.
+        """
+        return await self._sender.call(
+            Call(
+                operation="CreateMultipartUpload",
+                method="POST",
+                key=key,
+                query=(("uploads", ""),),
+                headers=_description(content_type, metadata),
+                body=BytesBody(b""),
+                parse=lambda answer: xml.parse_upload_id(answer.body),
+            )
+        )
+
+    async def upload_part(self, key: str, upload_id: str, number: int, body: Body) -> CompletedPart:
+        """Send one part: 5 MiB to 5 GiB, only the last may be smaller; numbers are 1 to 10,000.
+
+        Raises:
+            NoSuchUpload: the upload has ended.
+        """
+        etag = await self._sender.call(
+            Call(
+                operation="UploadPart",
+                method="PUT",
+                key=key,
+                query=(("partNumber", str(number)), ("uploadId", upload_id)),
+                body=body,
+                parse=_etag_header,
+            )
+        )
+        return CompletedPart(number=number, etag=etag, size=body.length)
+
+    async def upload_part_copy(
+        self,
+        key: str,
+        upload_id: str,
+        number: int,
+        *,
+        source_key: str,
+        first: int,
+        last: int,
+        source_if_match: str | None = None,
+    ) -> CompletedPart:
+        """Make bytes `first` to `last`, both included, of another object into a part.
+
+        Raises:
+            NoSuchKey, NoSuchUpload, InvalidRange
+            PreconditionFailed: the source's ETag is not `source_if_match`.
+            NotSupported: some stores cannot.
+        """
+        if not 0 <= first <= last:
+            raise RequestInvalid("a range ends behind its beginning")
+        etag = await self._sender.call(
+            Call(
+                operation="UploadPartCopy",
+                method="PUT",
+                key=key,
+                query=(("partNumber", str(number)), ("uploadId", upload_id)),
+                headers=(
+                    ("x-amz-copy-source", self._copy_source(source_key)),
+                    ("x-amz-copy-source-range", f"bytes={first}-{last}"),
+                    *_conditions(source_if_match=source_if_match),
+                ),
+                body=BytesBody(b""),
+                slow=True,
+                parse=lambda answer: xml.parse_copy_result(answer.body),
+            )
+        )
+        return CompletedPart(number=number, etag=etag, size=last - first + 1)
+
+    async def complete_multipart_upload(
+        self,
+        key: str,
+        upload_id: str,
+        parts: Sequence[CompletedPart],
+        *,
+        if_none_match: str | None = None,
+        if_match: str | None = None,
+    ) -> str:
+        """Make the object out of its parts, and give its ETag.
+
+        When an answer is lost, some stores answer the repeated request with NoSuchUpload though the object is there:
+        `Upload` proves it by a write token.
+
+        Raises:
+            NoSuchUpload: the upload has ended.
+            PreconditionFailed, Conflict: a condition does not hold; the upload is still there.
+        """
+        conditions = _conditions(if_match=if_match, if_none_match=if_none_match)
+        return await self._sender.call(
+            Call(
+                operation="CompleteMultipartUpload",
+                method="POST",
+                key=key,
+                query=(("uploadId", upload_id),),
+                headers=conditions,
+                body=BytesBody(xml.complete_request(parts)),
+                idempotent=not conditions,
+                slow=True,
+                parse=lambda answer: xml.parse_complete_result(answer.body),
+            )
+        )
+
+    async def abort_multipart_upload(self, key: str, upload_id: str) -> None:
+        """Drop an upload and its parts; no error when it has ended already.
+
+        Parts that are still on their way can survive this; see `list_parts`.
+        """
+        call = Call(
+            operation="AbortMultipartUpload",
+            method="DELETE",
+            key=key,
+            query=(("uploadId", upload_id),),
+            parse=nothing,
+        )
+        try:
+            await self._sender.call(call)
+        except NoSuchUpload:
+            return
+
+    async def list_multipart_uploads(
+        self, *, prefix: str = "", key_marker: str | None = None, upload_id_marker: str | None = None
+    ) -> UploadsPage:
+        """Get one page of the unfinished uploads whose keys begin with `prefix`."""
+        query = [("uploads", ""), ("encoding-type", "url"), ("max-uploads", str(KEYS_PER_REQUEST))]
+        for name, value in (
+            ("prefix", prefix or None),
+            ("key-marker", key_marker),
+            ("upload-id-marker", upload_id_marker),
+        ):
+            if value is not None:
+                query.append((name, value))
+        return await self._sender.call(
+            Call(
+                operation="ListMultipartUploads",
+                method="GET",
+                query=tuple(query),
+                parse=lambda answer: xml.parse_uploads_page(answer.body),
+            )
+        )
+
+    async def list_parts(self, key: str, upload_id: str, *, marker: int | None = None) -> PartsPage:
+        """Get one page of the parts that S3 holds of an unfinished upload.
+
+        Raises:
+            NoSuchUpload: it has ended.
+        """
+        query = [("uploadId", upload_id)]
+        if marker is not None:
+            query.append(("part-number-marker", str(marker)))
+        return await self._sender.call(
+            Call(
+                operation="ListParts",
+                method="GET",
+                key=key,
+                query=tuple(query),
+                parse=lambda answer: xml.parse_parts_page(answer.body),
+            )
+        )
+
+    def _copy_source(self, key: str) -> str:
+        return f"{uri.percent_encode(self.endpoint.bucket)}/{uri.encode_key(key)}"
+
+
+def _conditions(
+    *, if_match: str | None = None, if_none_match: str | None = None, source_if_match: str | None = None
+) -> Pairs:
+    pairs = (("If-Match", if_match), ("If-None-Match", if_none_match), ("x-amz-copy-source-if-match", source_if_match))
+    return tuple((name, value) for name, value in pairs if value is not None)
+
+
+def _description(content_type: str | None, metadata: Mapping[str, str] | None) -> Pairs:
+    pairs = [(f"{responses.METADATA_PREFIX}{name.lower()}", value) for name, value in (metadata or {}).items()]
+    if content_type is not None:
+        pairs.append(("Content-Type", content_type))
+    return tuple(pairs)
+
+
+def _etag_header(answer: Answer) -> str:
+    etag = answer.headers.get("etag")
+    if not etag:
+        raise S3ProtocolError("the answer to a write has no ETag")
+    return etag
+
+
+def _delete_failures(answer: Answer) -> tuple[DeleteFailure, ...]:
+    return xml.parse_delete_result(answer.body) if answer.body.strip() else ()

@@ -1,0 +1,74 @@
+"""The content of an object while it arrives."""
+
+from collections.abc import AsyncIterator
+from types import TracebackType
+from typing import Self
+
+from aioftps3.s3 import responses
+from aioftps3.s3.errors import BodyTruncated, S3ProtocolError
+from aioftps3.s3.models import ObjectInfo
+from aioftps3.s3.sender import Answer
+from aioftps3.s3.transport import Response
+
+PARTIAL_CONTENT = 206
+
+
+class GetObject:
+    """The content of an object, from `offset` on, while it arrives. Leave it by `close`, or use `async with`."""
+
+    def __init__(self, response: Response, info: ObjectInfo, offset: int, length: int) -> None:
+        self._response = response
+        self.info = info
+        """The whole object's; `info.size` is its full size."""
+        self.offset = offset
+        """Position in the object of the first byte of `chunks`."""
+        self.length = length
+        """Bytes that `chunks` gives."""
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Give the content, in chunks of at most 256 KiB; can be used once.
+
+        Raises:
+            BodyTruncated: it ended early.
+            S3TransportError: the connection was lost.
+            S3ProtocolError: more came than was announced.
+        """
+        left = self.length
+        async for chunk in self._response.chunks():
+            left -= len(chunk)
+            if left < 0:
+                raise S3ProtocolError("the body of the answer is longer than announced")
+            yield chunk
+        if left:
+            raise BodyTruncated(f"the body of S3's answer ended {left} bytes early")
+
+    async def close(self) -> None:
+        """Stop. Idempotent; a connection with unread content is closed."""
+        await self._response.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+
+def opened_object(key: str, answer: Answer, offset: int, length: int | None) -> tuple[ObjectInfo, int]:
+    """Read the headers of GetObject: the object's info, and the number of bytes that will come.
+
+    Raises:
+        S3ProtocolError: they are not an object's, or of another range than `offset` and `length` ask for.
+    """
+    if answer.status != PARTIAL_CONTENT:
+        if offset:
+            raise S3ProtocolError("a range was asked for, and the whole object came")
+        info = responses.object_info(key, answer.headers)
+        if length is not None and info.size > length:
+            raise S3ProtocolError("a range was asked for, and the whole object came")
+        return info, info.size
+    first, last, size = responses.content_range(answer.headers)
+    if first != offset or (length is not None and last - first >= length) or (length is None and last != size - 1):
+        raise S3ProtocolError("another range came than was asked for")
+    return responses.object_info(key, answer.headers, size=size), last - first + 1
