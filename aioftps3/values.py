@@ -193,17 +193,17 @@ def endpoint(text: str) -> str:
     """`host[:port]`, or a URL of http or https without path, query or credentials."""
     right = "host[:port], or a URL such as http://localhost:9000, without a path"
     address = text.strip().removesuffix("/")
-    parts = urlsplit(address if "://" in address else f"https://{address}")
+    try:
+        parts = urlsplit(address if "://" in address else f"https://{address}")
+        valid_port = parts.port != 0 and not parts.netloc.endswith(":")
+    except ValueError:
+        raise BadValueError("is not a host with or without a port", right) from None
     if parts.scheme not in {"http", "https"}:
         raise BadValueError("has a scheme other than http and https", right)
     if parts.path or parts.query or parts.fragment or "@" in parts.netloc:
         raise BadValueError("has more than a host and a port", right)
     host = parts.hostname or ""
-    try:
-        valid_port = parts.port != 0
-    except ValueError:
-        valid_port = False
-    if not valid_port or parts.netloc.endswith(":") or not (_is_address(host) or _HOST_NAME.fullmatch(host)):
+    if not valid_port or not (_is_address(host) or _HOST_NAME.fullmatch(host)):
         raise BadValueError("is not a host with or without a port", right)
     return address
 
