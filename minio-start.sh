@@ -89,7 +89,7 @@ build_minio() {
   while kill -0 "$builder" 2>/dev/null; do
     if [ $((SECONDS - shown)) -ge 15 ]; then
       shown=$SECONDS
-      say "... still building, $((SECONDS - started)) s, $(wc -l <"$log" | tr -d ' ') modules fetched"
+      say "... still building, $((SECONDS - started)) s; $(grep -c downloading "$log" || true) modules downloaded so far"
     fi
     sleep 1
   done
