@@ -35,7 +35,7 @@ class DataTlsObject(ssl.SSLObject):
     close_notify_received = False
     """True once the peer's close_notify alert (RFC 8446 section 6.1) has been read."""
 
-    def read(self, len: int = 1024, buffer: Any = None) -> Any:
+    def read(self, len: int = 1024, buffer: Any = None) -> Any:  # noqa: A002  # the name is ssl.SSLObject's
         """Read decrypted bytes; an empty result is OpenSSL's report of close_notify, never of a TCP FIN."""
         result = super().read(len, buffer) if buffer is not None else super().read(len)
         if not result:

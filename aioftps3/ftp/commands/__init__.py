@@ -1,0 +1,28 @@
+"""The command table: one module a family, one row a command.
+
+A command is added by writing its handler, a `Command` row in its family's ``COMMANDS``, and nothing else: dispatching,
+FEAT, HELP and docs/commands.md follow from the row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from aioftps3.ftp.commands import auth, directories, facts, files, listings, transfers
+from aioftps3.ftp.commands.table import Command
+
+__all__ = ("FAMILIES", "command_table")
+
+FAMILIES = (auth, facts, directories, listings, files, transfers)
+"""The modules with commands, in the order of the documentation."""
+
+
+def command_table() -> Mapping[str, Command]:
+    """Each verb, aliases too, to its command."""
+    table: dict[str, Command] = {}
+    for family in FAMILIES:
+        for command in family.COMMANDS:
+            for verb in (command.verb, *command.aliases):
+                table[verb] = command
+    return MappingProxyType(table)

@@ -1,0 +1,106 @@
+"""Single files without a data connection: DELE RNFR RNTO (RFC 959), SIZE MDTM MLST (RFC 3659)."""
+
+from __future__ import annotations
+
+from aioftps3.ftp.commands.table import Command
+from aioftps3.ftp.listing import facts_line, mdtm
+from aioftps3.ftp.replies import Reply
+from aioftps3.ftp.session import Session
+
+__all__ = ("COMMANDS",)
+
+
+async def dele(session: Session, argument: str) -> Reply:
+    """DELE: a file; directories are refused."""
+    await session.path_io.unlink(session.resolve(argument))
+    return Reply(250, "File deleted.")
+
+
+async def rnfr(session: Session, argument: str) -> Reply:
+    """RNFR: remember what RNTO gives another name."""
+    session.rename_source = None
+    session.rename_source = await session.path_io.rename_source(session.resolve(argument))
+    return Reply(350, "Ready for RNTO.")
+
+
+async def rnto(session: Session, argument: str) -> Reply:
+    """RNTO: a file or a directory gets its new name; an existing file of that name is replaced."""
+    source, session.rename_source = session.rename_source, None
+    if source is None:
+        return Reply(503, "Send RNFR first.")
+    await session.path_io.rename_entry(source, session.resolve(argument))
+    return Reply(250, "Renamed.")
+
+
+async def size(session: Session, argument: str) -> Reply:
+    """SIZE: the size in bytes, whatever TYPE says, as transfers do not convert."""
+    entry = await session.path_io.file_entry(session.resolve(argument))
+    return Reply(213, str(entry.size))
+
+
+async def modification_time(session: Session, argument: str) -> Reply:
+    """MDTM: when the file was uploaded, in UTC."""
+    entry = await session.path_io.file_entry(session.resolve(argument))
+    return Reply(213, mdtm(entry.modified))
+
+
+async def mlst(session: Session, argument: str) -> Reply:
+    """MLST: the facts of one file or directory, on the control connection."""
+    path = session.resolve(argument)
+    entry = await session.path_io.entry(path)
+    return Reply(250, "Listing", (facts_line(entry, session.facts, str(path)),))
+
+
+COMMANDS = (
+    Command(
+        verb="DELE",
+        handler=dele,
+        syntax="DELE <path>",
+        summary="delete a file",
+        reference="RFC 959 4.1.3",
+        argument_required=True,
+    ),
+    Command(
+        verb="RNFR",
+        handler=rnfr,
+        syntax="RNFR <path>",
+        summary="what to rename",
+        reference="RFC 959 4.1.3",
+        argument_required=True,
+    ),
+    Command(
+        verb="RNTO",
+        handler=rnto,
+        syntax="RNTO <path>",
+        summary="its new name; a file of that name is replaced",
+        reference="RFC 959 4.1.3",
+        argument_required=True,
+        makes_name=True,
+    ),
+    Command(
+        verb="SIZE",
+        handler=size,
+        syntax="SIZE <path>",
+        summary="size of a file in bytes",
+        reference="RFC 3659 4",
+        argument_required=True,
+        feature="SIZE",
+    ),
+    Command(
+        verb="MDTM",
+        handler=modification_time,
+        syntax="MDTM <path>",
+        summary="time of a file's upload, UTC",
+        reference="RFC 3659 3",
+        argument_required=True,
+        feature="MDTM",
+    ),
+    Command(
+        verb="MLST",
+        handler=mlst,
+        syntax="MLST [<path>]",
+        summary="facts of one file or directory",
+        reference="RFC 3659 7",
+        feature="MLST",
+    ),
+)

@@ -1,0 +1,194 @@
+"""Data ports and files over them: PASV EPSV (RFC 959, RFC 2428), REST RETR STOR ABOR ALLO (RFC 959, RFC 3659)."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+
+from aioftps3.ftp.commands.table import Command
+from aioftps3.ftp.parsing import parse_restart_offset
+from aioftps3.ftp.passive import NoFreePort, PassiveListener
+from aioftps3.ftp.replies import Reply, ReplyError
+from aioftps3.ftp.session import Session
+from aioftps3.ftp.transfer import receive_file, send_file
+
+__all__ = ("COMMANDS",)
+
+
+async def pasv(session: Session, _argument: str) -> Reply:
+    """PASV: an IPv4 address and a port for one data connection."""
+    if session.only_extended_passive:
+        return Reply(501, "After EPSV ALL only EPSV is allowed.")
+    session.check_protection()
+    address = await _public_ipv4(session)
+    listener = await _listen(session)
+    numbers = (*address.packed, listener.port >> 8, listener.port & 0xFF)
+    return Reply(227, f"Entering Passive Mode ({','.join(map(str, numbers))}).")
+
+
+async def epsv(session: Session, argument: str) -> Reply:
+    """EPSV: a port for one data connection, to the address of the control connection."""
+    protocol = argument.strip(" ").upper()
+    if protocol == "ALL":
+        session.only_extended_passive = True
+        return Reply(200, "From now on only EPSV is allowed.")
+    own = "2" if ":" in _plain(session.local) else "1"
+    if protocol not in ("", own):
+        if protocol in ("1", "2"):
+            return Reply(522, f"Network protocol not supported on this connection, use ({own})")
+        return Reply(501, "EPSV takes 1, 2 or ALL.")
+    session.check_protection()
+    listener = await _listen(session)
+    return Reply(229, f"Entering Extended Passive Mode (|||{listener.port}|)")
+
+
+def _plain(address: str) -> str:
+    """An IPv4 address that came over an IPv6 socket, in its own form."""
+    parsed = ipaddress.ip_address(address.partition("%")[0])
+    mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
+    return address if mapped is None else str(mapped)
+
+
+async def _public_ipv4(session: Session) -> ipaddress.IPv4Address:
+    """The address for 227: the configured one, resolved anew each time because it may change, or our own."""
+    host = session.config.public_host or _plain(session.local)
+    try:
+        return ipaddress.IPv4Address(host)
+    except ValueError:
+        pass
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, None, family=socket.AF_INET)
+    except OSError as error:
+        session.log.warning("no IPv4 address for PASV in %s: %s", host, error)
+        raise ReplyError(425, "There is no IPv4 address to connect to: use EPSV.") from error
+    return ipaddress.IPv4Address(found[0][4][0])
+
+
+async def _listen(session: Session) -> PassiveListener:
+    """A new data port that belongs to the session until a transfer takes it."""
+    session.set_listener(None)
+    local = _plain(session.local)
+    family = socket.AF_INET6 if ":" in local else socket.AF_INET
+    config = session.config
+    try:
+        sock = await session.parts.ports.bind(local, family)
+    except NoFreePort as error:
+        session.log.warning("all data ports are in use")
+        raise ReplyError(425, "All data ports are in use: try again.") from error
+    except OSError as error:
+        session.log.exception("cannot listen for a data connection on %s", local)
+        raise ReplyError(425, "Cannot listen for a data connection.") from error
+
+    def on_foreign_peer(address: str) -> None:
+        session.log.warning("data connection from %s refused: the client is at %s", address, session.peer)
+
+    listener = PassiveListener(
+        sock,
+        session.parts.ports,
+        peer=None if config.allow_foreign_data_peer else session.peer,
+        context=session.parts.contexts.data if session.protection == "P" else None,
+        connect_timeout=config.data_connect_timeout,
+        stall_timeout=config.stall_timeout,
+        handshake_timeout=config.tls_handshake_timeout,
+        on_foreign_peer=on_foreign_peer,
+    )
+    session.set_listener(listener)
+    return listener
+
+
+async def rest(session: Session, argument: str) -> Reply:
+    """REST: where the next RETR begins; kept until a transfer has been tried."""
+    offset = parse_restart_offset(argument)
+    if offset is None:
+        return Reply(501, "REST needs a byte position.")
+    session.restart_offset = offset
+    return Reply(350, f"Restarting at {offset}.")
+
+
+async def retr(session: Session, argument: str) -> Reply:
+    """RETR: a file to the client."""
+    return await send_file(session, session.resolve(argument), verb="RETR")
+
+
+async def stor(session: Session, argument: str) -> Reply:
+    """STOR: a file from the client."""
+    if session.restart_offset:
+        session.set_listener(None)
+        return Reply(554, "Uploads cannot be resumed yet: send REST 0 and the whole file.")
+    return await receive_file(session, session.resolve(argument), verb="STOR")
+
+
+async def abor(_session: Session, _argument: str) -> Reply:
+    """ABOR while nothing runs; during a transfer the session handles it."""
+    return Reply(226, "Nothing to abort.")
+
+
+async def allo(session: Session, argument: str) -> Reply:
+    """ALLO: nothing is allocated, but the next STOR in TYPE I has to be as long as announced."""
+    words = argument.split()
+    if not words or not (words[0].isascii() and words[0].isdigit()):
+        return Reply(501, "ALLO needs a number of bytes.")
+    session.allocated = parse_restart_offset(words[0])
+    return Reply(200, "Noted.")
+
+
+COMMANDS = (
+    Command(
+        verb="PASV",
+        handler=pasv,
+        syntax="PASV",
+        summary="open a data port, IPv4",
+        reference="RFC 959 4.1.2",
+    ),
+    Command(
+        verb="EPSV",
+        handler=epsv,
+        syntax="EPSV [1|2|ALL]",
+        summary="open a data port, IPv4 or IPv6",
+        reference="RFC 2428 3",
+        feature="EPSV",
+    ),
+    Command(
+        verb="REST",
+        handler=rest,
+        syntax="REST <position>",
+        summary="where the next RETR begins",
+        reference="RFC 3659 5",
+        argument_required=True,
+        feature="REST STREAM",
+    ),
+    Command(
+        verb="RETR",
+        handler=retr,
+        syntax="RETR <path>",
+        summary="download a file",
+        reference="RFC 959 4.1.3",
+        argument_required=True,
+        transfer=True,
+    ),
+    Command(
+        verb="STOR",
+        handler=stor,
+        syntax="STOR <path>",
+        summary="upload a file; it becomes visible when it is whole",
+        reference="RFC 959 4.1.3",
+        argument_required=True,
+        transfer=True,
+        makes_name=True,
+    ),
+    Command(
+        verb="ABOR",
+        handler=abor,
+        syntax="ABOR",
+        summary="abort the running transfer",
+        reference="RFC 959 4.1.3",
+    ),
+    Command(
+        verb="ALLO",
+        handler=allo,
+        syntax="ALLO <bytes>",
+        summary="announce the size of the next upload, which is then checked",
+        reference="RFC 959 4.1.3",
+    ),
+)

@@ -1,0 +1,181 @@
+"""One transfer from its data port to its final reply: a file in, a file out, or a listing out.
+
+What must stay true:
+
+- 150 is sent when it is known that the transfer can happen, and before the data connection exists: some clients connect
+  only then, others have long done so.
+- An upload is committed only when its stream has provably ended well (`_check_end`); everything else leaves the `open`
+  context by an exception, which aborts it.
+- The final reply is made after the file is committed, or after the last byte has left for the client.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Self
+
+from aioftps3.ftp.config import UploadEnd
+from aioftps3.ftp.data import DataConnection, DataLost, StreamEnd
+from aioftps3.ftp.replies import Reply
+from aioftps3.storage.tree import Entry
+
+if TYPE_CHECKING:
+    from aioftps3.ftp.passive import PassiveListener
+    from aioftps3.ftp.session import Session
+
+__all__ = ("Transfer", "TransferFailed", "receive_file", "send_file", "send_pages")
+
+_GRACE_SECONDS = 0.05
+"""The least time that the control connection must outlive an upload that ended without close_notify."""
+
+_GRACE_ROUND_TRIPS = 4
+"""The same in round trips: enough for the FIN of a killed client's control connection to arrive."""
+
+_LINGER_SECONDS = 1.0
+"""How long a finished download may wait for the client's end of the data connection before 226 is sent anyway."""
+
+
+class TransferFailed(Exception):
+    """The transfer failed on the client's side; carries the reply."""
+
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(f"{code} {text}")
+        self.reply = Reply(code, text)
+
+
+@dataclass(slots=True)
+class Transfer:
+    """What is known of a running transfer, for STAT, for ABOR and for the log."""
+
+    verb: str
+    name: str
+    started: float = field(default_factory=time.monotonic)
+    data: DataConnection | None = None
+    committing: bool = False
+    """True once the whole file is here: from then on ABOR and a lost control connection come too late."""
+
+    @property
+    def bytes_moved(self) -> int:
+        """Bytes so far, in either direction."""
+        return 0 if self.data is None else self.data.bytes_received + self.data.bytes_sent
+
+    def summary(self) -> str:
+        """Name, bytes and speed, for the log and for STAT."""
+        seconds = max(time.monotonic() - self.started, 1e-6)
+        return (
+            f"{self.verb} {self.name}: {self.bytes_moved} bytes in {seconds:.3f} s"
+            f" ({self.bytes_moved / seconds / 2**20:.1f} MiB/s)"
+        )
+
+
+class _DataPort:
+    """The listener of one transfer as a context: whatever happens, its port and its connection are given back."""
+
+    def __init__(self, session: Session, verb: str, name: str) -> None:
+        self._listener: PassiveListener = session.take_listener()
+        self.transfer = session.transfer = Transfer(verb, name)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None or self.transfer.data is None:
+            self._listener.close()
+
+    async def connection(self) -> DataConnection:
+        """The data connection. Raises TransferFailed 425 when it does not come up."""
+        try:
+            self.transfer.data = await self._listener.connection()
+        except DataLost as error:
+            raise TransferFailed(425, f"Cannot open the data connection: {error}.") from error
+        return self.transfer.data
+
+
+async def receive_file(session: Session, path: PurePosixPath, *, verb: str) -> Reply:
+    """STOR: the client's bytes to a file, whole or not at all."""
+    async with _DataPort(session, verb, str(path)) as port:
+        transfer = port.transfer
+        async with session.path_io.open(path, mode="wb") as file:
+            await session.send(Reply(150, f"Ready to receive {path.name}."))
+            data = await port.connection()
+            try:
+                while chunk := await data.read():
+                    await file.write(chunk)
+            except DataLost as error:
+                raise TransferFailed(426, f"Upload cut, nothing stored: {error}.") from error
+            await _check_end(session, data)
+            transfer.committing = True
+        data.close()
+    session.log.info("%s", transfer.summary())
+    return Reply(226, f"Stored {transfer.bytes_moved} bytes.")
+
+
+async def _check_end(session: Session, data: DataConnection) -> None:
+    """Raise TransferFailed unless the stream's end proves that the client sent all it wanted to."""
+    if data.end is not StreamEnd.CLOSE_NOTIFY and session.config.upload_end is not UploadEnd.TRUSTING:
+        if session.config.upload_end is UploadEnd.STRICT:
+            raise TransferFailed(426, "Upload ended without TLS close_notify and may be cut, nothing stored.")
+        # A client that was killed closes its control connection too, and the session then cancels this transfer.
+        await asyncio.sleep(max(_GRACE_SECONDS, _GRACE_ROUND_TRIPS * session.channel.round_trip_seconds))
+        if session.channel.lost:
+            raise TransferFailed(426, "Upload cut, nothing stored.")
+    announced = session.allocated
+    if announced is not None and session.transfer_type == "I" and announced != data.bytes_received:
+        raise TransferFailed(426, f"ALLO announced {announced} bytes but {data.bytes_received} came, nothing stored.")
+
+
+async def send_file(session: Session, path: PurePosixPath, *, verb: str) -> Reply:
+    """RETR: a file from the REST position to its end. Raises PathIOError before 150 when there is none."""
+    offset = session.restart_offset
+    async with (
+        _DataPort(session, verb, str(path)) as port,
+        session.path_io.open(path, mode="rb", offset=offset) as file,
+    ):
+        size = file.entry.size
+        await session.send(Reply(150, f"Opening BINARY mode data connection for {path.name} ({size} bytes)."))
+        data = await port.connection()
+        try:
+            while chunk := await file.next_chunk():
+                await data.write(chunk)
+            await _finish(data)
+        except DataLost as error:
+            raise TransferFailed(426, f"Download cut: {error}.") from error
+    session.log.info("%s", port.transfer.summary())
+    return Reply(226, "Transfer complete.")
+
+
+async def send_pages(
+    session: Session,
+    pages: AsyncIterator[Sequence[Entry]],
+    lines: Callable[[Sequence[Entry]], bytes],
+    *,
+    verb: str,
+    name: str,
+) -> Reply:
+    """LIST, NLST, MLSD: pages of entries through a formatter to the client, one page in memory."""
+    async with _DataPort(session, verb, name) as port:
+        page: Sequence[Entry] | None = await anext(pages, None)
+        await session.send(Reply(150, f"Opening data connection for the listing of {name}."))
+        data = await port.connection()
+        entries = 0
+        try:
+            while page is not None:
+                if page:
+                    entries += len(page)
+                    await data.write(lines(page))
+                page = await anext(pages, None)
+            await _finish(data)
+        except DataLost as error:
+            raise TransferFailed(426, f"Listing cut: {error}.") from error
+    session.log.info("%s, %d entries", port.transfer.summary(), entries)
+    return Reply(226, f"Listing complete, {entries} entries.")
+
+
+async def _finish(data: DataConnection) -> None:
+    """Hand everything to the client. Its close is waited for a moment, so that 226 does not overtake the data."""
+    await data.finish()
+    await data.wait_closed(_LINGER_SECONDS)
