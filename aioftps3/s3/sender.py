@@ -257,8 +257,7 @@ class RequestSender:
         error = responses.error_from_response(
             answer.status, answer.headers, answer.body, operation=call.operation, about_bucket=call.key is None
         )
-        skew = abs(self._offset_to(error) - basis.clock_offset)
-        if isinstance(error, errors.AccessDenied) and not error.code and skew > SKEW_LIMIT_SECONDS:
+        if isinstance(error, errors.AccessDenied) and not error.code and self._skew(error, basis) > SKEW_LIMIT_SECONDS:
             # HEAD has no body to tell a wrong clock from a missing permission.
             return errors.ClockSkew(
                 "",
@@ -270,9 +269,11 @@ class RequestSender:
             )
         return error
 
-    def _offset_to(self, error: errors.S3ResponseError) -> float:
-        """Seconds to add to our clock to get S3's, which gives whole seconds; 0 when S3 has not said its time."""
-        return 0.0 if error.server_time is None else error.server_time - self._clock()
+    def _skew(self, error: errors.S3ResponseError, basis: _Basis) -> float:
+        """Seconds between S3's clock and the one that the attempt was signed with; 0 when S3 has not said its time."""
+        if error.server_time is None:
+            return 0.0
+        return abs(error.server_time - (self._clock() + basis.clock_offset))
 
     async def _mend(self, error: errors.S3Error, basis: _Basis) -> bool:
         """Remove the cause of an error, unless another call has just done it; say whether it is gone."""
@@ -287,9 +288,9 @@ class RequestSender:
                 return False
 
     def _mend_clock(self, error: errors.ClockSkew, basis: _Basis) -> bool:
-        offset = self._offset_to(error)
-        if error.server_time is None or abs(offset - basis.clock_offset) <= SKEW_WORTH_MENDING_SECONDS:
+        if error.server_time is None or self._skew(error, basis) <= SKEW_WORTH_MENDING_SECONDS:
             return False
+        offset = error.server_time - self._clock()
         if self._clock_offset == basis.clock_offset:
             self._clock_offset = offset
             log.warning("this machine's clock is %.0f s behind S3's; signing with S3's time", offset)

@@ -1,0 +1,360 @@
+"""One object, written as a stream of unknown length.
+
+What stays true:
+
+- nothing is visible under the key before `complete` has returned;
+- a part's whole memory is reserved from the budget before its first byte is stored, and what is full is on its way
+  before more is asked for, so that uploads that wait for the budget never wait for each other;
+- every reserved byte is given back, however the upload ends and wherever it is cancelled;
+- at most `parts_in_flight` parts are on their way, and one more is being filled;
+- the multipart upload is created only when a byte beyond the first part arrives: whatever fits is one PutObject.
+"""
+
+import asyncio
+import enum
+import hashlib
+from collections.abc import Iterator, Mapping
+
+from aioftps3.s3 import completion
+from aioftps3.s3.budget import ByteBudget
+from aioftps3.s3.client import S3Client
+from aioftps3.s3.errors import PreconditionFailed, RequestInvalid, TooLarge, UploadEnded
+from aioftps3.s3.models import Body, BytesBody, CompletedPart, UploadResult, slices
+
+MIB = 1024 * 1024
+
+PART_BYTES = 8 * MIB
+"""Larger parts are not faster (measured) and take more memory."""
+
+LARGEST_PART_BYTES = 5 * 1024 * MIB
+"""S3's maximum."""
+
+PARTS = 10_000
+"""S3's maximum number of parts."""
+
+PARTS_IN_FLIGHT = 4
+
+PARTS_OF_ONE_SIZE = 1000
+"""The part size doubles after each so many parts, so that memory grows only for objects that need it."""
+
+BUDGET_SHARE = 4
+"""A part is never larger than this fraction of the budget, so that several parts can always be under way."""
+
+
+def part_size(number: int, first: int, largest: int = LARGEST_PART_BYTES) -> int:
+    """Give the size in bytes of part `number` (from 1) when the first ones have `first` bytes: it doubles every 1000
+    parts, up to `largest`.
+
+    10,000 parts that begin with 8 MiB hold 7.8 TiB if memory allows; S3's limit of 48.8 TiB is 10,000 parts of 5 GiB.
+    """
+    doublings = (number - 1) // PARTS_OF_ONE_SIZE
+    return max(first, min(first << doublings, largest))
+
+
+def first_part_size(wanted: int, expected_size: int | None, largest: int) -> int:
+    """Give the size of the first parts: more than `wanted` only when an object of the expected size needs it."""
+    if expected_size is None:
+        return wanted
+    size = wanted
+    while size < largest and capacity(size, largest) < expected_size:
+        size = min(size * 2, largest)
+    return size
+
+
+def capacity(first: int, largest: int = LARGEST_PART_BYTES) -> int:
+    """Give the size in bytes of the largest object that parts beginning with `first` bytes can make."""
+    return sum(
+        part_size(number, first, largest) * PARTS_OF_ONE_SIZE for number in range(1, PARTS + 1, PARTS_OF_ONE_SIZE)
+    )
+
+
+class _State(enum.Enum):
+    OPEN = enum.auto()
+    BROKEN = enum.auto()
+    COMPLETED = enum.auto()
+    ABORTED = enum.auto()
+
+
+class _Part:
+    """A part's memory while it is filled and sent; a `Body`."""
+
+    def __init__(self, number: int, buffer: bytearray, *, hashed: bool) -> None:
+        self.number = number
+        self.buffer = buffer
+        self.filled = 0
+        self._hash = hashlib.sha256() if hashed else None
+
+    @property
+    def length(self) -> int:
+        return self.filled
+
+    @property
+    def is_full(self) -> bool:
+        return self.filled == len(self.buffer)
+
+    @property
+    def sha256(self) -> str:
+        if self._hash is None:
+            with memoryview(self.buffer) as view:
+                return hashlib.sha256(view[: self.filled]).hexdigest()
+        return self._hash.hexdigest()
+
+    def fill(self, data: memoryview) -> int:
+        """Take as much as fits; give the number of bytes taken."""
+        taken = min(len(data), len(self.buffer) - self.filled)
+        piece = data[:taken]
+        with memoryview(self.buffer) as view:
+            # Assigning to a bytearray's slice would copy the piece twice.
+            view[self.filled : self.filled + taken] = piece
+        self.filled += taken
+        if self._hash is not None:
+            self._hash.update(piece)
+        return taken
+
+    def chunks(self) -> Iterator[memoryview]:
+        return slices(memoryview(self.buffer)[: self.filled])
+
+
+class Upload:
+    """Writes one object. Exactly one of `complete` and `abort` ends it; one task at a time may use it."""
+
+    def __init__(
+        self,
+        client: S3Client,
+        key: str,
+        *,
+        budget: ByteBudget,
+        part_size: int = PART_BYTES,
+        parts_in_flight: int = PARTS_IN_FLIGHT,
+        expected_size: int | None = None,
+        content_type: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        if_none_match: str | None = None,
+        if_match: str | None = None,
+    ) -> None:
+        """Sizes are in bytes. `expected_size` is a hint: an object that would not fit into 10,000 parts gets larger
+        ones from the start. The conditions are checked by S3 when the object is written, at its end.
+
+        Raises:
+            RequestInvalid: the budget cannot hold one part, or no part is allowed in flight.
+        """
+        if not 0 < part_size <= min(budget.total, LARGEST_PART_BYTES) or parts_in_flight < 1:
+            raise RequestInvalid("an upload needs a part that fits into the budget")
+        self._client = client
+        self._key = key
+        self._budget = budget
+        self._largest = max(part_size, min(budget.total // BUDGET_SHARE, LARGEST_PART_BYTES))
+        self._first = first_part_size(part_size, expected_size, self._largest)
+        self._parts_in_flight = parts_in_flight
+        self._content_type = content_type
+        self._metadata = metadata
+        self._if_none_match = if_none_match
+        self._if_match = if_match
+        self._token = completion.new_token()
+        self._state = _State.OPEN
+        self._failure: BaseException | None = None
+        self._size = 0
+        self._number = 0
+        self._part: _Part | None = None
+        self._creating: asyncio.Task[str] | None = None
+        self._sending: set[asyncio.Task[CompletedPart]] = set()
+        self._sent: list[CompletedPart] = []
+        self._parts_were_cut = False
+        self._ending = asyncio.Lock()
+
+    @property
+    def size(self) -> int:
+        """Bytes written so far."""
+        return self._size
+
+    async def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Add bytes; they are copied. Waiting here is the backpressure: for the budget, and for parts to be sent.
+
+        After any error or cancellation the upload can only be aborted.
+
+        Raises:
+            S3Error: a part could not be sent; it may be an earlier one.
+            TooLarge: 10,000 parts are full.
+            UploadEnded: it has been completed or aborted, or has failed before.
+        """
+        self._check_open()
+        try:
+            view = memoryview(data).cast("B")
+            while view:
+                part = await self._part_with_room()
+                taken = part.fill(view)
+                self._size += taken
+                view = view[taken:]
+            if self._part is not None and self._part.is_full and self._creating is not None:
+                await self._send_part()
+        except BaseException:
+            self._state = _State.BROKEN
+            raise
+
+    async def complete(self) -> UploadResult:
+        """Make the object visible; returns only when S3 has confirmed it. After an error, call `abort`.
+
+        Raises:
+            S3Error: the object was not written, or that could not be found out.
+            PreconditionFailed: a condition does not hold.
+            UploadEnded: it has been completed or aborted, or has failed before.
+        """
+        async with self._ending:
+            self._check_open()
+            self._state = _State.BROKEN
+            result = await (self._put() if self._creating is None else self._complete_parts())
+            self._state = _State.COMPLETED
+            return result
+
+    async def abort(self) -> None:
+        """Drop everything: waits until no part is on its way, and until S3 has forgotten the parts it has.
+
+        Idempotent, and does nothing after `complete` has returned. When it is cancelled or fails, the memory has been
+        given back or is being given back, and it can be called again.
+
+        Raises:
+            S3Error: S3 could not be told.
+        """
+        if self._state is not _State.COMPLETED and self._state is not _State.ABORTED:
+            self._state = _State.BROKEN
+            self._cut_parts()
+        async with self._ending:
+            if self._state is not _State.BROKEN:
+                return
+            if self._sending:
+                await asyncio.wait(self._sending)
+                self._harvest()
+            upload_id = await self._created_id()
+            if upload_id is not None:
+                await completion.abort(self._client, self._key, upload_id, parts_were_cut=self._parts_were_cut)
+            self._state = _State.ABORTED
+
+    def _check_open(self) -> None:
+        self._harvest()
+        if self._state is not _State.OPEN:
+            raise UploadEnded("the upload has ended")
+        if self._failure is not None:
+            self._state = _State.BROKEN
+            raise self._failure
+
+    async def _part_with_room(self) -> _Part:
+        if self._part is not None and self._part.is_full:
+            await self._send_part()
+        if self._part is None:
+            if self._number == PARTS:
+                raise TooLarge("EntityTooLarge", 400, operation="UploadPart")
+            size = part_size(self._number + 1, self._first, self._largest)
+            await self._budget.acquire(size)
+            self._number += 1
+            self._part = _Part(self._number, self._budget.take_buffer(size), hashed=self._client.signs_payload)
+            self._raise_failure()
+        return self._part
+
+    async def _send_part(self) -> None:
+        """Put the part that was filled on its way, when there is a free place."""
+        upload_id = await self._create()
+        while len(self._sending) >= self._parts_in_flight:
+            await asyncio.wait(self._sending, return_when=asyncio.FIRST_COMPLETED)
+        self._raise_failure()
+        part, self._part = self._part, None
+        if part is None:
+            return
+        task = asyncio.create_task(self._client.upload_part(self._key, upload_id, part.number, part))
+        # A callback, because a task that is cancelled before its first step runs no `finally`.
+        task.add_done_callback(lambda _: self._give_back(part))
+        self._sending.add(task)
+
+    async def _create(self) -> str:
+        """Create the multipart upload once. The request goes on when its caller is cancelled: its answer is the only
+        way to learn the id, without which the upload could not be aborted.
+        """
+        if self._creating is None:
+            self._creating = asyncio.create_task(
+                self._client.create_multipart_upload(
+                    self._key,
+                    content_type=self._content_type,
+                    metadata=completion.with_token(self._metadata, self._token),
+                )
+            )
+        return await asyncio.shield(self._creating)
+
+    async def _created_id(self) -> str | None:
+        if self._creating is None:
+            return None
+        await asyncio.wait({self._creating})
+        if self._creating.cancelled() or self._creating.exception() is not None:
+            return None
+        return self._creating.result()
+
+    async def _put(self) -> UploadResult:
+        part, self._part = self._part, None
+        body: Body = BytesBody(b"") if part is None else part
+        conditional = self._if_none_match is not None or self._if_match is not None
+        try:
+            return await self._client.put_object(
+                self._key,
+                body,
+                content_type=self._content_type,
+                metadata=completion.with_token(self._metadata, self._token) if conditional else self._metadata,
+                if_none_match=self._if_none_match,
+                if_match=self._if_match,
+            )
+        except PreconditionFailed:
+            # The condition may have been made false by an attempt of ours whose answer was lost.
+            written = await completion.find_written(self._client, self._key, token=self._token, size=self._size)
+            if written is None:
+                raise
+            return written
+        finally:
+            if part is not None:
+                self._give_back(part)
+
+    async def _complete_parts(self) -> UploadResult:
+        upload_id = await self._create()
+        if self._part is not None:
+            await self._send_part()
+        if self._sending:
+            await asyncio.wait(self._sending, return_when=asyncio.FIRST_EXCEPTION)
+        self._raise_failure()
+        return await completion.complete(
+            self._client,
+            self._key,
+            upload_id,
+            self._sent,
+            token=self._token,
+            if_none_match=self._if_none_match,
+            if_match=self._if_match,
+        )
+
+    def _harvest(self) -> None:
+        """Take the results of the parts that are done."""
+        for task in [task for task in self._sending if task.done()]:
+            self._sending.discard(task)
+            if task.cancelled():
+                self._failure = self._failure or UploadEnded("sending a part was cancelled")
+            elif (error := task.exception()) is not None:
+                self._failure = self._failure or error
+            else:
+                self._sent.append(task.result())
+
+    def _raise_failure(self) -> None:
+        self._harvest()
+        if self._failure is not None:
+            raise self._failure
+
+    def _cut_parts(self) -> None:
+        for task in self._sending:
+            if task.cancel():
+                self._parts_were_cut = True
+        self._give_back_current()
+
+    def _give_back_current(self) -> None:
+        part, self._part = self._part, None
+        if part is not None:
+            self._give_back(part)
+
+    def _give_back(self, part: _Part) -> None:
+        buffer, part.buffer = part.buffer, bytearray()
+        part.filled = 0
+        self._budget.release(len(buffer))
+        self._budget.give_buffer(buffer)
