@@ -94,7 +94,7 @@ class ObjectStore(Protocol):
         not ``source`` any more. Objects too large for one request take several."""
 
     async def put_marker(self, key: str) -> None:
-        """Make an empty directory marker. Raises Exists when there is one and the store can tell."""
+        """Make an empty directory marker, which may replace one."""
 
     async def delete(self, keys: Sequence[str]) -> None:
         """Delete up to `DELETE_LIMIT` keys; those that do not exist count as deleted."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import bisect
+import functools
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from aioftps3.storage.errors import Changed, Exists, NotFound, RangeInvalid
+from aioftps3.storage.errors import Changed, NotFound, RangeInvalid
 from aioftps3.storage.store import DELETE_LIMIT, PAGE_LIMIT, ListPage, ObjectInfo
 
 _CHUNK_BYTES = 4
@@ -132,12 +133,10 @@ class MemoryStore:
         await self.request("CopyObject", target, act)
 
     async def put_marker(self, key: str) -> None:
-        def act() -> None:
-            if key in self._objects:
-                raise Exists
-            self.seed(key)
+        await self.request("PutObject", key, functools.partial(self._seed_marker, key))
 
-        await self.request("PutObject", key, act)
+    def _seed_marker(self, key: str) -> None:
+        self.seed(key)
 
     async def delete(self, keys: Sequence[str]) -> None:
         assert 0 < len(keys) <= DELETE_LIMIT

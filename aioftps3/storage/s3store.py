@@ -1,0 +1,257 @@
+"""The object store that is an S3 bucket: the one module of the project that knows both storage and S3.
+
+`storage_error` is the one table from S3's errors to storage's. What clients get to read are the storage errors' own
+words; S3's code and request id go to the log.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from aioftps3.s3 import errors as s3errors
+from aioftps3.s3 import models
+from aioftps3.s3.budget import ByteBudget
+from aioftps3.s3.client import S3Client
+from aioftps3.s3.copy import SINGLE_COPY_BYTES, copy_any_size
+from aioftps3.s3.download import GetObject
+from aioftps3.s3.upload import PART_BYTES, Upload
+from aioftps3.storage import errors
+from aioftps3.storage.store import PAGE_LIMIT, ListPage, ObjectBody, ObjectInfo, ObjectWriter
+
+__all__ = ("MARKER_CONTENT_TYPE", "RESUMES", "S3Store", "storage_error")
+
+MARKER_CONTENT_TYPE = "application/x-directory"
+"""Content type of directory markers, the one that other S3 gateways write and look for."""
+
+RESUMES = 3
+"""Times that one download goes on after its stream broke. Connecting is repeated by the client on top of that."""
+
+_log = logging.getLogger(__name__)
+
+_NO_CHUNKS: tuple[bytes, ...] = ()
+
+_KINDS: Mapping[type[s3errors.S3Error], type[errors.StorageError]] = {
+    s3errors.S3Error: errors.StorageError,
+    s3errors.NoCredentials: errors.Misconfigured,
+    s3errors.S3ProtocolError: errors.Corrupt,
+    s3errors.S3TransportError: errors.Unavailable,
+    s3errors.NoSuchKey: errors.NotFound,
+    s3errors.NoSuchBucket: errors.Misconfigured,
+    s3errors.NoSuchUpload: errors.Unavailable,
+    s3errors.AccessDenied: errors.Denied,
+    s3errors.CredentialsRejected: errors.Misconfigured,
+    s3errors.ClockSkew: errors.Misconfigured,
+    s3errors.WrongRegion: errors.Misconfigured,
+    s3errors.PreconditionFailed: errors.Changed,
+    s3errors.Conflict: errors.Busy,
+    s3errors.InvalidRange: errors.RangeInvalid,
+    s3errors.Throttled: errors.Unavailable,
+    s3errors.ServerFault: errors.Unavailable,
+    s3errors.DigestMismatch: errors.Corrupt,
+    s3errors.TooLarge: errors.Quota,
+    s3errors.QuotaExceeded: errors.Quota,
+    s3errors.StorageFull: errors.StorageFull,
+    s3errors.KeyInvalid: errors.NameInvalid,
+    s3errors.ArchivedObject: errors.Archived,
+    s3errors.NotSupported: errors.NotSupported,
+}
+
+# Codes that DeleteObjects gives for single keys; the keys of a request share one fate here.
+_DELETE_KINDS: Mapping[str, type[errors.StorageError]] = {
+    "AccessDenied": errors.Denied,
+    "InternalError": errors.Unavailable,
+    "ServiceUnavailable": errors.Unavailable,
+    "SlowDown": errors.Unavailable,
+}
+
+
+def storage_error(error: s3errors.S3Error) -> errors.StorageError:
+    """What an error of S3 means for files and directories."""
+    kind: type[errors.StorageError] = errors.StorageError
+    request_id = None
+    if isinstance(error, s3errors.S3ResponseError):
+        request_id = error.request_id or None
+    if isinstance(error, s3errors.DeleteFailed):
+        kind = _DELETE_KINDS.get(error.failures[0].code, kind) if error.failures else kind
+    else:
+        kind = next((_KINDS[base] for base in type(error).__mro__ if base in _KINDS), kind)
+    return kind(f"{type(error).__name__}: {error}", request_id=request_id)
+
+
+@contextmanager
+def _storage_errors() -> Iterator[None]:
+    try:
+        yield
+    except s3errors.S3Error as error:
+        raise storage_error(error) from error
+
+
+class S3Store:
+    """An `ObjectStore` (see `aioftps3.storage.store`) on one bucket.
+
+    ``budget`` limits the bytes that all uploads of the process hold. A file of up to ``part_size`` bytes is uploaded in
+    one request, one of up to ``single_copy_bytes`` is copied in one. ``clock`` gives seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        client: S3Client,
+        budget: ByteBudget,
+        *,
+        part_size: int = PART_BYTES,
+        single_copy_bytes: int = SINGLE_COPY_BYTES,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._client = client
+        self._budget = budget
+        self._part_size = part_size
+        self._single_copy_bytes = single_copy_bytes
+        self._clock = clock
+
+    async def head(self, key: str) -> ObjectInfo | None:
+        """HeadObject."""
+        with _storage_errors():
+            try:
+                return _object_info(await self._client.head_object(key))
+            except s3errors.NoSuchKey:
+                return None
+
+    async def open_read(self, key: str, *, offset: int = 0) -> ObjectBody:
+        """GetObject; also HeadObject when S3 refuses the range, as it does for one that begins at the very end."""
+        with _storage_errors():
+            try:
+                return _Download(self._client, key, await self._client.get_object(key, offset=offset))
+            except s3errors.InvalidRange:
+                info = await self._client.head_object(key)
+                if info.size != offset:
+                    raise
+                return _Nothing(_object_info(info))
+
+    def open_write(self, key: str) -> ObjectWriter:
+        """PutObject when all fits into one part, else a multipart upload."""
+        with _storage_errors():
+            upload = Upload(self._client, key, budget=self._budget, part_size=self._part_size)
+        return _Writer(upload, key, self._clock)
+
+    async def list(
+        self, prefix: str, *, delimiter: str | None = None, limit: int = PAGE_LIMIT, token: str | None = None
+    ) -> ListPage:
+        """ListObjectsV2."""
+        with _storage_errors():
+            page = await self._client.list_objects(prefix=prefix, delimiter=delimiter, max_keys=limit, token=token)
+        objects = tuple(
+            [
+                ObjectInfo(key=listed.key, size=listed.size, etag=listed.etag, modified=listed.last_modified)
+                for listed in page.objects
+            ]
+        )
+        return ListPage(objects=objects, prefixes=page.prefixes, next_token=page.next_token)
+
+    async def copy(self, source: ObjectInfo, target: str) -> None:
+        """CopyObject; HeadObject and UploadPartCopy for an object that is too large for it. If-Match the source's
+        ETag."""
+        known = models.ObjectInfo(key=source.key, size=source.size, etag=source.etag, last_modified=source.modified)
+        with _storage_errors():
+            if source.size > self._single_copy_bytes:
+                known = await self._client.head_object(source.key, if_match=source.etag)
+            await copy_any_size(self._client, known, target, single_copy_bytes=self._single_copy_bytes)
+
+    async def put_marker(self, key: str) -> None:
+        """PutObject without a condition: a marker that somebody else has just made is the same, and a request without a
+        condition can be repeated when its answer got lost."""
+        with _storage_errors():
+            await self._client.put_object(key, models.BytesBody(b""), content_type=MARKER_CONTENT_TYPE)
+
+    async def delete(self, keys: Sequence[str]) -> None:
+        """DeleteObject for one key, DeleteObjects for more."""
+        with _storage_errors():
+            if len(keys) == 1:
+                await self._client.delete_object(keys[0])
+            else:
+                await self._client.delete_objects(keys)
+
+
+class _Download:
+    """One object's bytes; goes on where its stream broke as long as the object is the same."""
+
+    def __init__(self, client: S3Client, key: str, stream: GetObject) -> None:
+        self.info = _object_info(stream.info)
+        self._client = client
+        self._key = key
+        self._stream = stream
+        self._position = stream.offset
+        self._resumes = RESUMES
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        with _storage_errors():
+            while True:
+                try:
+                    async for chunk in self._stream.chunks():
+                        self._position += len(chunk)
+                        yield chunk
+                    return
+                except s3errors.S3TransportError as error:
+                    if self._position == self.info.size:
+                        return
+                    if not self._resumes:
+                        raise
+                    self._resumes -= 1
+                    _log.warning("download broke at byte %d of %d, going on: %s", self._position, self.info.size, error)
+                await self._stream.close()
+                self._stream = await self._reopened()
+
+    async def _reopened(self) -> GetObject:
+        try:
+            stream = await self._client.get_object(self._key, offset=self._position, if_match=self.info.etag)
+        except (s3errors.NoSuchKey, s3errors.InvalidRange, s3errors.PreconditionFailed) as error:
+            raise errors.Changed(f"{type(error).__name__}: {error}", request_id=error.request_id or None) from error
+        if stream.info.etag != self.info.etag:  # some stores ignore conditions
+            await stream.close()
+            raise errors.Changed("another version came")
+        return stream
+
+    async def close(self) -> None:
+        await self._stream.close()
+
+
+class _Nothing:
+    """What is left of an object from its end on."""
+
+    def __init__(self, info: ObjectInfo) -> None:
+        self.info = info
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        for chunk in _NO_CHUNKS:
+            yield chunk
+
+    async def close(self) -> None:
+        """There is nothing to close."""
+
+
+class _Writer:
+    """An upload, with storage's errors."""
+
+    def __init__(self, upload: Upload, key: str, clock: Callable[[], float]) -> None:
+        self._upload = upload
+        self._key = key
+        self._clock = clock
+
+    async def write(self, data: bytes | memoryview) -> None:
+        with _storage_errors():
+            await self._upload.write(data)
+
+    async def complete(self) -> ObjectInfo:
+        with _storage_errors():
+            result = await self._upload.complete()
+        return ObjectInfo(key=self._key, size=result.size, etag=result.etag, modified=self._clock())
+
+    async def abort(self) -> None:
+        with _storage_errors():
+            await self._upload.abort()
+
+
+def _object_info(info: models.ObjectInfo) -> ObjectInfo:
+    return ObjectInfo(key=info.key, size=info.size, etag=info.etag, modified=info.last_modified)
