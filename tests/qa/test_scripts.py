@@ -1,0 +1,308 @@
+"""The shell scripts: they parse, stop at errors, say what is wrong, and touch nothing that is not theirs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import stat
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+ROOT = Path(__file__).parents[2]
+COMMANDS = sorted([*ROOT.glob("*.sh"), ROOT / ".ci" / "run"])
+SOURCED = sorted((ROOT / "scripts").glob("*.sh"))
+PAIRS = ("ca", "ftps", "minio")
+
+
+def _name(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def _run(*command: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(word) for word in command],
+        env={**os.environ, **environment},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A copy of the scripts in a place of their own, with a local/ of its own."""
+    place = tmp_path / "a checkout"
+    place.mkdir()
+    for path in COMMANDS:
+        if path.parent == ROOT:
+            shutil.copy(path, place)
+    shutil.copytree(ROOT / "scripts", place / "scripts")
+    return place
+
+
+def _executable(path: Path, text: str) -> Path:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text)
+    path.chmod(0o755)
+    return path
+
+
+def _path_without(place: Path, *programs: str) -> str:
+    """A PATH with everything that this machine's has, but for the programs named."""
+    place.mkdir()
+    for directory in os.environ["PATH"].split(os.pathsep):
+        if not Path(directory).is_dir():
+            continue
+        for program in Path(directory).iterdir():
+            link = place / program.name
+            if program.name not in programs and not link.is_symlink():
+                link.symlink_to(program)
+    return str(place)
+
+
+@pytest.mark.parametrize("script", [*COMMANDS, *SOURCED], ids=_name)
+def test_script_parses(script: Path) -> None:
+    checked = _run("bash", "-n", script)
+    assert (checked.returncode, checked.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("script", COMMANDS, ids=_name)
+def test_command_is_executable_and_stops_at_the_first_error(script: Path) -> None:
+    text = script.read_text(encoding="utf-8")
+    assert script.stat().st_mode & stat.S_IXUSR
+    assert text.startswith("#!/usr/bin/env bash\n")
+    assert "\nset -euo pipefail\n" in text
+
+
+def test_ci_runs_what_every_developer_runs() -> None:
+    assert (ROOT / ".ci" / "run").read_text(encoding="utf-8").endswith("\nexec ./tests.sh\n")
+
+
+# certificates-create.sh
+
+
+def _files(checkout: Path, pair: str) -> tuple[Path, Path]:
+    directory = checkout / "local" / "certificates"
+    if pair == "minio":
+        return directory / "minio" / "public.crt", directory / "minio" / "private.key"
+    return directory / f"{pair}.crt", directory / f"{pair}.key"
+
+
+def _certificate(checkout: Path, pair: str) -> x509.Certificate:
+    return x509.load_pem_x509_certificate(_files(checkout, pair)[0].read_bytes())
+
+
+def _key(checkout: Path, pair: str) -> ec.EllipticCurvePrivateKey:
+    key = serialization.load_pem_private_key(_files(checkout, pair)[1].read_bytes(), password=None)
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    return key
+
+
+def _create_certificates(checkout: Path, *arguments: str) -> dict[str, bytes]:
+    created = _run(checkout / "certificates-create.sh", *arguments)
+    assert created.returncode == 0, created.stderr
+    return {pair: _files(checkout, pair)[0].read_bytes() for pair in PAIRS}
+
+
+def _sign_for(checkout: Path, pair: str, lifetime: timedelta) -> None:
+    """Puts a certificate in place that is right in all but how long it still lasts."""
+    now = datetime.now(UTC)
+    old = _certificate(checkout, pair)
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(old.subject)
+        .issuer_name(old.issuer)
+        .public_key(old.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + lifetime)
+    )
+    for extension in old.extensions:
+        builder = builder.add_extension(extension.value, extension.critical)
+    signed = builder.sign(_key(checkout, "ca"), hashes.SHA256())
+    _files(checkout, pair)[0].write_bytes(signed.public_bytes(serialization.Encoding.PEM))
+
+
+def test_certificates_are_p256_for_loopback_names_and_signed_by_the_local_authority(checkout: Path) -> None:
+    _create_certificates(checkout)
+    authority = _certificate(checkout, "ca")
+    for pair in PAIRS:
+        certificate, key = _certificate(checkout, pair), _key(checkout, pair)
+        assert isinstance(key.curve, ec.SECP256R1)
+        assert certificate.public_key() == key.public_key()
+        certificate.verify_directly_issued_by(authority)
+    for pair in ("ftps", "minio"):
+        names = _certificate(checkout, pair).extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        assert names.get_values_for_type(x509.DNSName) == ["localhost"]
+        assert names.get_values_for_type(x509.IPAddress) == [ip_address("127.0.0.1"), ip_address("::1")]
+
+
+def test_private_keys_are_for_their_owner_alone(checkout: Path) -> None:
+    _create_certificates(checkout)
+    assert {stat.S_IMODE(_files(checkout, pair)[1].stat().st_mode) for pair in PAIRS} == {0o600}
+    assert sorted(path.name for path in (checkout / "local" / "certificates").iterdir()) == [
+        "ca.crt",
+        "ca.key",
+        "ftps.crt",
+        "ftps.key",
+        "minio",
+    ]
+
+
+def test_valid_certificates_are_kept(checkout: Path) -> None:
+    assert _create_certificates(checkout) == _create_certificates(checkout)
+
+
+def test_force_makes_all_certificates_anew(checkout: Path) -> None:
+    before = _create_certificates(checkout)
+    after = _create_certificates(checkout, "--force")
+    assert not set(before.values()) & set(after.values())
+
+
+def test_certificate_that_expires_within_a_week_is_renewed_alone(checkout: Path) -> None:
+    before = _create_certificates(checkout)
+    _sign_for(checkout, "ftps", timedelta(days=6))
+    _sign_for(checkout, "minio", timedelta(days=8))
+    kept = _files(checkout, "minio")[0].read_bytes()
+    after = _create_certificates(checkout)
+    assert after["ca"] == before["ca"]
+    assert after["minio"] == kept
+    assert _certificate(checkout, "ftps").not_valid_after_utc > datetime.now(UTC) + timedelta(days=300)
+
+
+def test_certificate_with_another_key_is_renewed(checkout: Path) -> None:
+    before = _create_certificates(checkout)
+    shutil.copy(_files(checkout, "minio")[1], _files(checkout, "ftps")[1])
+    after = _create_certificates(checkout)
+    assert after["minio"] == before["minio"]
+    assert after["ftps"] != before["ftps"]
+
+
+def test_new_authority_signs_all_certificates_anew(checkout: Path) -> None:
+    before = _create_certificates(checkout)
+    _files(checkout, "ca")[1].unlink()
+    after = _create_certificates(checkout)
+    assert not set(before.values()) & set(after.values())
+
+
+def test_certificates_without_openssl_say_what_to_install(checkout: Path, tmp_path: Path) -> None:
+    refused = _run(checkout / "certificates-create.sh", PATH=_path_without(tmp_path / "bin", "openssl"))
+    assert refused.returncode == 1
+    assert "openssl is not installed" in refused.stderr
+
+
+def test_certificates_refuse_an_unknown_argument(checkout: Path) -> None:
+    refused = _run(checkout / "certificates-create.sh", "--forced")
+    assert refused.returncode == 2
+    assert "--forced" in refused.stderr
+
+
+# minio-start.sh and minio-stop.sh
+
+
+def test_minio_start_without_any_way_to_get_minio_names_them_all(checkout: Path, tmp_path: Path) -> None:
+    bare = _path_without(tmp_path / "bin", "minio", "docker", "go")
+    refused = _run(checkout / "minio-start.sh", PATH=bare, MINIO_PORT="0")
+    assert refused.returncode == 1
+    assert "no minio on PATH, no docker engine that answers, and no go" in refused.stderr
+
+
+def test_minio_that_ends_at_once_is_shown_with_its_last_words(checkout: Path, tmp_path: Path) -> None:
+    _executable(tmp_path / "bin" / "minio", "#!/bin/sh\necho 'FATAL: no such drive' >&2\nexit 3\n")
+    refused = _run(checkout / "minio-start.sh", PATH=f"{tmp_path / 'bin'}:{os.environ['PATH']}", MINIO_PORT="0")
+    assert refused.returncode == 1
+    assert "FATAL: no such drive" in refused.stderr
+    assert "ended instead of starting" in refused.stderr
+    assert not (checkout / "local" / "minio" / "running").exists()
+
+
+def test_minio_gets_its_credentials_in_the_environment_and_listens_on_loopback(checkout: Path, tmp_path: Path) -> None:
+    fake = '#!/bin/sh\necho "$@"\nenv | grep ^MINIO_\nexit 3\n'
+    _executable(tmp_path / "bin" / "minio", fake)
+    path = f"{tmp_path / 'bin'}:{os.environ['PATH']}"
+    _run(checkout / "minio-start.sh", PATH=path, MINIO_PORT="0", MINIO_VOLUMES="/elsewhere")
+    arguments, *environment = (checkout / "local" / "minio" / "log").read_text(encoding="utf-8").splitlines()
+    assert "secret" not in arguments
+    assert "--address 127.0.0.1:" in arguments
+    assert {line.partition("=")[0] for line in environment} == {
+        "MINIO_BROWSER",
+        "MINIO_ROOT_PASSWORD",
+        "MINIO_ROOT_USER",
+        "MINIO_UPDATE",
+    }
+
+
+def test_minio_in_docker_is_published_on_loopback_with_credentials_by_name(checkout: Path, tmp_path: Path) -> None:
+    path = _path_without(tmp_path / "bin", "minio", "docker", "go")
+    said = tmp_path / "said"
+    _executable(tmp_path / "bin" / "docker", f'#!/bin/sh\nprintf "%s " "$@" >>"{said}"\necho >>"{said}"\n')
+    refused = _run(checkout / "minio-start.sh", PATH=path, MINIO_PORT="0", MINIO_IMAGE="registry.example/minio")
+    assert "ended instead of starting" in refused.stderr
+    (command,) = (line for line in said.read_text(encoding="utf-8").splitlines() if line.startswith("run "))
+    assert "--publish 127.0.0.1:" in command
+    assert "registry.example/minio server " in command
+    assert "--env MINIO_ROOT_PASSWORD " in command
+    assert "secret" not in command
+
+
+def test_minio_start_names_the_port_that_is_taken(checkout: Path, tmp_path: Path) -> None:
+    _executable(tmp_path / "bin" / "minio", "#!/bin/sh\nexit 3\n")
+    path = f"{tmp_path / 'bin'}:{os.environ['PATH']}"
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        refused = _run(checkout / "minio-start.sh", PATH=path, MINIO_PORT=str(port))
+    assert refused.returncode == 1
+    assert f"port {port} is taken" in refused.stderr
+
+
+def test_minio_stop_never_ends_a_process_that_is_not_its_own(checkout: Path) -> None:
+    with subprocess.Popen(["sleep", "60"]) as stranger:
+        state = checkout / "local" / "minio" / "running"
+        state.parent.mkdir(parents=True)
+        state.write_text(f"process {stranger.pid} 9000\n")
+        stopped = _run(checkout / "minio-stop.sh")
+        assert stranger.poll() is None
+        stranger.terminate()
+    assert stopped.returncode == 0
+    assert "does not run" in stopped.stderr
+    assert not state.exists()
+
+
+# demo.sh and tests.sh
+
+
+@pytest.mark.parametrize("script", ["demo.sh", "tests.sh"])
+def test_an_old_python_is_refused_with_its_version(checkout: Path, tmp_path: Path, script: str) -> None:
+    old = "import sys; sys.version_info = (3, 9, 18, 'final', 0); exec(sys.argv[2])"
+    python = _executable(tmp_path / "python3", f'#!/bin/sh\nexec {sys.executable} -c "{old}" "$@"\n')
+    refused = _run(checkout / script, PYTHON=str(python))
+    assert refused.returncode == 1
+    assert "Python 3.11 or newer is needed" in refused.stderr
+    assert "is 3.9" in refused.stderr
+
+
+def test_a_python_without_venv_is_refused_with_the_package_to_install(checkout: Path, tmp_path: Path) -> None:
+    (checkout / "pyproject.toml").touch()
+    bare = "import sys; sys.modules['venv'] = None; exec(sys.argv[2])"
+    python = _executable(tmp_path / "python3", f'#!/bin/sh\nexec {sys.executable} -c "{bare}" "$@"\n')
+    refused = _run(checkout / "demo.sh", PYTHON=str(python))
+    assert refused.returncode == 1
+    assert "no venv module" in refused.stderr
+    assert "python3-venv" in refused.stderr
+
+
+def test_each_command_with_options_explains_itself(checkout: Path) -> None:
+    for name in ("certificates-create.sh", "minio-start.sh", "tests.sh"):
+        explained = _run(checkout / name, "--help")
+        assert (explained.returncode, explained.stderr) == (0, "")
+        assert "certificates" in explained.stdout
