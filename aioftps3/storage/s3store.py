@@ -17,7 +17,7 @@ from aioftps3.s3.budget import ByteBudget
 from aioftps3.s3.client import S3Client
 from aioftps3.s3.copy import SINGLE_COPY_BYTES, copy_any_size
 from aioftps3.s3.download import GetObject
-from aioftps3.s3.upload import PART_BYTES, Upload
+from aioftps3.s3.upload import PART_BYTES, PARTS_IN_FLIGHT, Upload
 from aioftps3.storage import errors
 from aioftps3.storage.store import PAGE_LIMIT, ListPage, ObjectBody, ObjectInfo, ObjectWriter
 
@@ -93,7 +93,8 @@ class S3Store:
     """An `ObjectStore` (see `aioftps3.storage.store`) on one bucket.
 
     ``budget`` limits the bytes that all uploads of the process hold. A file of up to ``part_size`` bytes is uploaded in
-    one request, one of up to ``single_copy_bytes`` is copied in one. ``clock`` gives seconds since the epoch.
+    one request, of a longer one ``parts_in_flight`` parts are sent at once; one of up to ``single_copy_bytes`` is copied in
+    one request. ``clock`` gives seconds since the epoch.
     """
 
     def __init__(
@@ -102,12 +103,14 @@ class S3Store:
         budget: ByteBudget,
         *,
         part_size: int = PART_BYTES,
+        parts_in_flight: int = PARTS_IN_FLIGHT,
         single_copy_bytes: int = SINGLE_COPY_BYTES,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._client = client
         self._budget = budget
         self._part_size = part_size
+        self._parts_in_flight = parts_in_flight
         self._single_copy_bytes = single_copy_bytes
         self._clock = clock
 
@@ -133,7 +136,13 @@ class S3Store:
     def open_write(self, key: str) -> ObjectWriter:
         """PutObject when all fits into one part, else a multipart upload."""
         with _storage_errors():
-            upload = Upload(self._client, key, budget=self._budget, part_size=self._part_size)
+            upload = Upload(
+                self._client,
+                key,
+                budget=self._budget,
+                part_size=self._part_size,
+                parts_in_flight=self._parts_in_flight,
+            )
         return _Writer(upload, key, self._clock)
 
     async def list(
