@@ -1,18 +1,22 @@
 """A self-signed certificate for a start without one: ECDSA P-256, made in memory."""
 
+import contextlib
 import hashlib
 import ipaddress
+import os
 import ssl
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-__all__ = ("SelfSigned", "fingerprint", "make_self_signed")
+__all__ = ("SelfSigned", "as_file", "fingerprint", "make_self_signed")
 
 COMMON_NAME = "aioftps3"
 
@@ -63,6 +67,21 @@ def fingerprint(pem: bytes) -> str:
     end = pem.index(b"-----END CERTIFICATE-----", start) + len(b"-----END CERTIFICATE-----")
     der = ssl.PEM_cert_to_DER_cert(pem[start:end].decode("ascii"))
     return hashlib.sha256(der).digest().hex(":").upper()
+
+
+@contextlib.contextmanager
+def as_file(pem: bytes) -> Iterator[Path]:
+    """A path to read it from, for OpenSSL, which takes a key from files only. On Linux it never reaches a disk."""
+    if hasattr(os, "memfd_create"):
+        with os.fdopen(os.memfd_create("aioftps3"), "wb") as file:
+            file.write(pem)
+            file.flush()
+            yield Path(f"/proc/self/fd/{file.fileno()}")
+    else:
+        with tempfile.NamedTemporaryFile() as file:
+            file.write(pem)
+            file.flush()
+            yield Path(file.name)
 
 
 def _general_name(name: str) -> x509.GeneralName:

@@ -28,6 +28,9 @@ from aioftps3.values import BadValueError
 
 __all__ = ("OPTIONS", "Fault", "Option", "Settings", "SettingsError", "load", "page")
 
+TESTS_PREFIX = "AIOFTPS3_TEST_"
+"""Names of the test suite, which starts daemons in its own environment."""
+
 MAX_SECRET_FILE_BYTES = 64 * 1024
 
 _SERVICE_LINK = re.compile(r"_SERVICE_(HOST|PORT)|_PORT_[0-9]+_")
@@ -99,7 +102,7 @@ def load(environ: Mapping[str, str], flags: Mapping[str, str] = NO_FLAGS) -> Set
 def _unknown_names(environ: Mapping[str, str]) -> Iterator[Fault]:
     known = [env for option in OPTIONS for env, _ in option.names()]
     for name in sorted(environ):
-        if name.upper().startswith(OWN_PREFIX) and name not in known:
+        if name.upper().startswith(OWN_PREFIX) and not name.startswith(TESTS_PREFIX) and name not in known:
             yield Fault(name, f"is not a known name; {_hint(name, known)}")
 
 

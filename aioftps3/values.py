@@ -32,7 +32,7 @@ _DIGITS = re.compile(r"[0-9]{1,15}")
 _SECONDS = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)\s*s?")
 _HOST_NAME = re.compile(r"(?=.{1,253}\Z)(?!-)[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*\.?")
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]")
-_REGION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
+_REGION = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,62}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 
@@ -211,7 +211,7 @@ def endpoint(text: str) -> str:
 def bucket(text: str) -> str:
     """A bucket's name by the widest rules in use: 3 to 255 letters, digits, dots, dashes and underscores."""
     name = text.strip()
-    if not _BUCKET.fullmatch(name):
+    if not _BUCKET.fullmatch(name) or ".." in name:
         raise BadValueError("is not a bucket's name", "the bare name, without s3://, a host or a path")
     return name
 

@@ -1,0 +1,366 @@
+"""The composition root: builds the parts from the settings, starts and stops them in order.
+
+What must stay true:
+
+- Each part gets a small configuration of its own; none sees `Settings`.
+- What was started is stopped in the opposite order, whichever way the daemon ends.
+- The first SIGTERM or SIGINT drains: no new sessions, running transfers may end within the grace. The second one
+  aborts. Uploads that are not whole leave nothing behind in either case.
+- S3 that is not there is no reason not to start: it may come back, and until then sessions get 451.
+"""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+import ssl
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
+
+from aioftps3 import checks, logs, process
+from aioftps3.auth import Authenticator, EnvironmentUser, FailureThrottle, ThrottledAuthenticator, User
+from aioftps3.auth.passwords import PREFIX as HASH_PREFIX
+from aioftps3.certificates import as_file, fingerprint, make_self_signed
+from aioftps3.ftp.config import FtpConfig, RequireTls, UploadEnd
+from aioftps3.ftp.server import FtpsServer
+from aioftps3.s3.budget import ByteBudget
+from aioftps3.s3.client import S3Client
+from aioftps3.s3.credentials import CredentialsProvider, ProfileCredentials, StaticCredentials
+from aioftps3.s3.models import Endpoint, RequestEvent
+from aioftps3.s3.retry import NO_RETRIES
+from aioftps3.s3.transport import AiohttpTransport
+from aioftps3.settings import Fault, Settings, SettingsError
+from aioftps3.storage import EmptiedDirectories, PathLocks, Tree
+from aioftps3.storage.s3store import S3Store
+from aioftps3.tls import TlsContexts, tls_contexts
+
+__all__ = ("StartError", "check", "ready_line", "run", "serve")
+
+Addresses = Sequence[tuple[str, str, int]]
+"""What is listened on: ("explicit" or "implicit", host, port)."""
+
+FIRST_RECHECK_SECONDS = 2.0
+LAST_RECHECK_SECONDS = 60.0
+"""While S3 is not as it should be, it is looked at again after growing pauses, so that the log tells of its return."""
+
+SPARE_CONNECTIONS = 16
+"""Connections to S3 for requests that are no transfers: listings, deletes, renames."""
+
+MIN_PASSWORD_LENGTH = 8
+
+log = logging.getLogger(__name__)
+
+
+class StartError(Exception):
+    """The daemon cannot start here and now, although its settings are right."""
+
+
+def run(settings: Settings, announce: Callable[[Addresses], None]) -> int:
+    """Serve until a signal ends it; the exit code. Raises SettingsError and StartError.
+
+    `announce` is told the addresses when connections are accepted.
+    """
+    process.pin_malloc()
+    process.allow_many_files()
+    configure_logs(settings)
+    with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+        return runner.run(serve(settings, announce))
+
+
+async def serve(settings: Settings, announce: Callable[[Addresses], None]) -> int:
+    """`run` inside an event loop: 0 after a signal and a drain, 1 when a second signal has aborted it.
+
+    Raises SettingsError when the certificate is no good, and StartError.
+    """
+    loop = asyncio.get_running_loop()
+    process.refuse_unsupported(loop)
+    async with contextlib.AsyncExitStack() as stack:
+        signals = stack.enter_context(_Signals(loop).installed())
+        contexts = load_contexts(settings)
+        transport = s3_transport(settings)
+        stack.push_async_callback(transport.close)
+        server = FtpsServer(
+            ftp_config(settings),
+            contexts=contexts,
+            authenticator=authenticator(settings),
+            open_tree=tree_factory(settings, s3_client(settings, transport)),
+        )
+        stack.push_async_callback(server.close)
+        warn_about_choices(settings)
+        try:
+            await server.start()
+        except OSError as error:
+            raise StartError(f"cannot listen: {error.strerror or error}") from error
+        watcher = asyncio.create_task(_watch_s3(s3_client(settings, transport, patient=False), settings.prefix))
+        stack.push_async_callback(_cancelled, watcher)
+        announce(server.addresses)
+        await signals.wait(1)
+        log.info("draining: running transfers have %g s to end", settings.shutdown_grace)
+        drained = await _drained(server, settings.shutdown_grace, signals)
+    log.info("stopped")
+    return 0 if drained else 1
+
+
+async def check(settings: Settings) -> list[checks.Finding]:
+    """What `serve` would find: the certificate, and S3 for reading and writing. Raises SettingsError."""
+    load_contexts(settings)
+    own = settings.tls_cert is not None
+    findings = [checks.Finding(True, f"certificate: {settings.tls_cert if own else 'self-signed, made at each start'}")]
+    transport = s3_transport(settings)
+    client = s3_client(settings, transport, patient=False)
+    try:
+        findings.append(await checks.check_reading(client, settings.prefix))
+        if findings[-1].good:
+            findings.append(await checks.check_writing(client, settings.prefix))
+    finally:
+        await transport.close()
+    return findings
+
+
+def ready_line(addresses: Addresses) -> str:
+    """The one line that says that connections are accepted, and where."""
+    schemes = {"explicit": "ftp", "implicit": "ftps"}
+    urls = " ".join(f"{schemes[kind]}://{_url_host(host)}:{port}" for kind, host, port in addresses)
+    return f"ready {urls}"
+
+
+# -- the parts ----------------------------------------------------------------------------------------------------
+
+
+def configure_logs(settings: Settings) -> None:
+    """Logs as the settings want them, with the secrets blotted out."""
+    blotted = [_text(settings.secret_access_key), _text(settings.session_token), _text(settings.user_password)]
+    logs.configure(settings.log_level, json_lines=settings.log_format == "json", blotted=blotted)
+
+
+def ftp_config(settings: Settings) -> FtpConfig:
+    """What the FTP server is told."""
+    return FtpConfig(
+        hosts=settings.hosts,
+        port=settings.port,
+        implicit=settings.implicit_port != 0,
+        implicit_port=settings.implicit_port,
+        data_ports=settings.data_ports,
+        public_host=settings.public_host,
+        require_tls=RequireTls(settings.require_tls),
+        upload_end=UploadEnd(settings.upload_end),
+        max_sessions=settings.max_sessions,
+        max_sessions_per_address=settings.max_sessions_per_address,
+        login_timeout=settings.login_timeout,
+        idle_timeout=settings.idle_timeout,
+        data_connect_timeout=settings.data_connect_timeout,
+        stall_timeout=settings.stall_timeout,
+        tls_handshake_timeout=settings.tls_handshake_timeout,
+        allow_foreign_data_peer=settings.allow_foreign_data_peer,
+    )
+
+
+def load_contexts(settings: Settings) -> TlsContexts:
+    """TLS from the configured certificate, or from one made now. Raises SettingsError."""
+    if settings.tls_cert is None:
+        made = make_self_signed(_own_names(settings.public_host), now=datetime.now(UTC))
+        log.warning(
+            "AIOFTPS3_TLS_CERT is not set: a self-signed certificate is used, which is new at every start; "
+            "its SHA-256 fingerprint is %s",
+            fingerprint(made.certificate),
+        )
+        with as_file(made.pem) as path:
+            return tls_contexts(path)
+    key = settings.tls_key or settings.tls_cert
+    try:
+        if b"ENCRYPTED" in key.read_bytes():
+            raise SettingsError([Fault("AIOFTPS3_TLS_KEY", "is encrypted; right would be a key without a passphrase")])
+        contexts = tls_contexts(settings.tls_cert, settings.tls_key)
+        log.info(
+            "certificate %s, SHA-256 fingerprint %s", settings.tls_cert, fingerprint(settings.tls_cert.read_bytes())
+        )
+    except (OSError, ValueError) as error:
+        reason = error.reason if isinstance(error, ssl.SSLError) and error.reason else type(error).__name__
+        text = f"and its key cannot be used ({reason}); right would be a PEM certificate chain and its private key"
+        raise SettingsError([Fault("AIOFTPS3_TLS_CERT", text)]) from error
+    return contexts
+
+
+def authenticator(settings: Settings) -> Authenticator:
+    """The user of the environment, throttled."""
+    user = EnvironmentUser(settings.user_login, settings.user_password.get_secret_value())
+    return ThrottledAuthenticator(user, FailureThrottle())
+
+
+def s3_transport(settings: Settings) -> AiohttpTransport:
+    """Connections to S3, enough for every transfer that the data ports allow. Raises SettingsError."""
+    transfers = len(settings.data_ports) or settings.max_sessions
+    parts = settings.memory_budget // settings.part_size
+    try:
+        return AiohttpTransport(
+            ca_file=str(settings.ca_bundle) if settings.ca_bundle else None,
+            limit=transfers + parts + SPARE_CONNECTIONS,
+        )
+    except OSError as error:
+        fault = Fault("AWS_CA_BUNDLE", "holds no certificate; right would be a PEM file of authorities")
+        raise SettingsError([fault]) from error
+
+
+def s3_client(settings: Settings, transport: AiohttpTransport, *, patient: bool = True) -> S3Client:
+    """The bucket. One that is not patient tells the first failure at once."""
+    styles = {"auto": None, "path": True, "virtual": False}
+    endpoint = Endpoint.for_bucket(
+        settings.bucket, settings.region, settings.s3_host, path_style=styles[settings.s3_addressing]
+    )
+    return S3Client(
+        transport,
+        endpoint,
+        credentials(settings),
+        retry=None if patient else NO_RETRIES,
+        observer=_log_request,
+    )
+
+
+def credentials(settings: Settings) -> CredentialsProvider:
+    """The keys that were given, or those of the profile in the shared credentials file."""
+    if settings.access_key_id and settings.secret_access_key:
+        token = _text(settings.session_token) or None
+        return StaticCredentials(settings.access_key_id, _text(settings.secret_access_key), token)
+    if settings.shared_credentials_file is None:
+        raise SettingsError([Fault("AWS_ACCESS_KEY_ID", "is missing, and so is a shared credentials file")])
+    return ProfileCredentials(settings.profile, settings.shared_credentials_file)
+
+
+def tree_factory(settings: Settings, client: S3Client) -> Callable[[User], Tree]:
+    """Opens the files of a user; all trees share the memory budget and the locks."""
+    store = S3Store(
+        client,
+        ByteBudget(settings.memory_budget),
+        part_size=settings.part_size,
+        parts_in_flight=settings.parts_in_flight,
+    )
+    locks = PathLocks()
+    emptied = EmptiedDirectories()
+
+    def open_tree(user: User) -> Tree:
+        return Tree(store, locks=locks, prefix=settings.prefix + user.prefix, emptied=emptied)
+
+    return open_tree
+
+
+def warn_about_choices(settings: Settings) -> None:
+    """Say loudly what is not as safe as it could be."""
+    if settings.require_tls == "none":
+        log.warning("AIOFTPS3_REQUIRE_TLS=none: PASSWORDS AND FILES CAN BE READ BY ANYONE ON THE WAY")
+    if settings.require_tls == "control":
+        log.warning("AIOFTPS3_REQUIRE_TLS=control: FILES CAN BE READ BY ANYONE ON THE WAY")
+    if settings.allow_foreign_data_peer:
+        log.warning("AIOFTPS3_ALLOW_FOREIGN_DATA_PEER: WHOEVER CONNECTS TO A DATA PORT FIRST GETS OR GIVES THE FILE")
+    if settings.upload_end == "trusting":
+        log.warning("AIOFTPS3_UPLOAD_END=trusting: an upload that was cut off can be stored as a whole file")
+    if _clear_text_s3(settings.s3_host):
+        log.warning("AWS_S3_BUCKET_HOST begins with http://: files travel to S3 in clear text")
+    password = settings.user_password.get_secret_value()
+    easy = len(password) < MIN_PASSWORD_LENGTH or password.lower() in {"password", settings.user_login.lower()}
+    if easy and not password.startswith(HASH_PREFIX):
+        log.warning("FTP_USER_PASSWORD is easy to guess")
+
+
+# -- watching and stopping ----------------------------------------------------------------------------------------
+
+
+class _Signals:
+    """Counts SIGTERM and SIGINT."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._events = (asyncio.Event(), asyncio.Event())
+
+    @contextlib.contextmanager
+    def installed(self) -> Iterator["_Signals"]:
+        """Catch them inside the block."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._loop.add_signal_handler(number, self._caught, number)
+        try:
+            yield self
+        finally:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                self._loop.remove_signal_handler(number)
+
+    async def wait(self, count: int) -> None:
+        """Until this many have come; 1 or 2."""
+        await self._events[count - 1].wait()
+
+    def _caught(self, number: signal.Signals) -> None:
+        first, second = self._events
+        (second if first.is_set() else first).set()
+        log.info("%s received", number.name)
+
+
+async def _drained(server: FtpsServer, grace_seconds: float, signals: _Signals) -> bool:
+    """Drain until all is done, the grace is over, or a second signal comes; False for the last."""
+    drain = asyncio.create_task(server.drain(grace_seconds))
+    aborted = asyncio.create_task(signals.wait(2))
+    try:
+        await asyncio.wait((drain, aborted), return_when=asyncio.FIRST_COMPLETED)
+        if not drain.done():
+            log.warning("aborting: transfers that still run are cut off")
+            return False
+        drain.result()
+        return True
+    finally:
+        await _cancelled(drain)
+        await _cancelled(aborted)
+
+
+async def _watch_s3(client: S3Client, prefix: str) -> None:
+    """Say what is wrong with S3, and when it is right."""
+    pause = FIRST_RECHECK_SECONDS
+    last = ""
+    while True:
+        finding = await checks.check_reading(client, prefix)
+        if finding.good:
+            log.info("%s", finding.text)
+            return
+        if finding.text != last:
+            log.error("%s", finding.text)
+            last = finding.text
+        await asyncio.sleep(pause)
+        pause = min(pause * 2, LAST_RECHECK_SECONDS)
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait((task,))
+
+
+def _log_request(event: RequestEvent) -> None:
+    log.debug(
+        "%s %s attempt %d: status %s %s %s in %.3f s, request id %s",
+        event.operation,
+        event.key,
+        event.attempt,
+        event.status,
+        event.error or "",
+        event.code or "",
+        event.seconds,
+        event.request_id,
+    )
+
+
+def _own_names(public_host: str | None) -> list[str]:
+    """Names that clients may use for this host."""
+    names = [public_host, socket.gethostname(), "localhost", "127.0.0.1", "::1"]
+    return list(dict.fromkeys(name for name in names if name and name.isascii()))
+
+
+def _clear_text_s3(host: str | None) -> bool:
+    parts = urlsplit(host or "")
+    return parts.scheme == "http" and parts.hostname not in {"localhost", "127.0.0.1", "::1"}
+
+
+def _url_host(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _text(secret: SecretStr | None) -> str:
+    return secret.get_secret_value() if secret else ""
