@@ -93,8 +93,8 @@ class S3Store:
     """An `ObjectStore` (see `aioftps3.storage.store`) on one bucket.
 
     ``budget`` limits the bytes that all uploads of the process hold. A file of up to ``part_size`` bytes is uploaded in
-    one request, of a longer one ``parts_in_flight`` parts are sent at once; one of up to ``single_copy_bytes`` is copied in
-    one request. ``clock`` gives seconds since the epoch.
+    one request, of a longer one ``parts_in_flight`` parts are sent at once; one of up to ``single_copy_bytes`` is
+    copied in one request. ``clock`` gives seconds since the epoch.
     """
 
     def __init__(
