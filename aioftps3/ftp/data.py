@@ -24,9 +24,6 @@ __all__ = ("DataConnection", "DataLost", "DataStalled", "StreamEnd")
 _RECEIVE_HIGH_WATER = 512 * 1024
 """Bytes held before reading pauses: two of the chunks that asyncio's TLS hands over at once."""
 
-_SEND_HIGH_WATER = 256 * 1024
-"""Bytes in asyncio's buffers before a sender waits: one chunk of an S3 body."""
-
 _TLS_SHUTDOWN_SECONDS = 5.0
 """How long the peer may take to answer our close_notify; all data is in the kernel by then."""
 
@@ -208,9 +205,11 @@ class DataConnection(asyncio.Protocol):
     async def finish(self) -> None:
         """End our sending in order: everything into the kernel, close_notify, close. Raises as `write` does."""
         transport = self._require_open()
-        for each in (self._raw, transport):
-            if each is not None:
-                each.set_write_buffer_limits(high=0)
+        if self._raw is not None:
+            self._raw.set_write_buffer_limits(high=0)
+        if self._encrypted:
+            # asyncio's TLS pauses at the high-water mark, its sockets above it: this is the "nothing left" of each.
+            transport.set_write_buffer_limits(high=1)
         await self._drain()
         transport.close()
 

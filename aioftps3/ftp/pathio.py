@@ -205,12 +205,12 @@ class S3PathIO(AbstractPathIO[PurePosixPath]):
             return None
 
     @_path_io
-    async def mkdir(  # aioftp's signature
+    async def mkdir(
         self,
         path: PurePosixPath,
         *,
-        parents: bool = False,
-        exist_ok: bool = False,  # noqa: ARG002
+        parents: bool = False,  # noqa: ARG002  # aioftp's interface has it
+        exist_ok: bool = False,
     ) -> None:
         """Make a directory. Parents need not exist in S3, so that ``parents`` is always granted."""
         if exist_ok and await self.tree.is_dir(virtual(path)):
