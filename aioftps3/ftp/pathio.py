@@ -12,6 +12,7 @@ What must stay true:
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import stat
@@ -230,17 +231,19 @@ class S3PathIO(AbstractPathIO[PurePosixPath]):
         return _Lister(self._listed(path))
 
     async def _listed(self, path: PurePosixPath) -> AsyncGenerator[PurePosixPath, None]:
-        async for page in self.pages(path):
-            for entry in page:
-                listed = _ListedPath(entry.path)
-                listed.entry = entry
-                yield listed
+        async with contextlib.aclosing(self.pages(path)) as pages:
+            async for page in pages:
+                for entry in page:
+                    listed = _ListedPath(entry.path)
+                    listed.entry = entry
+                    yield listed
 
     async def pages(self, path: PurePosixPath) -> AsyncGenerator[Sequence[Entry], None]:
         """A directory's entries, one S3 page at a time; a file yields itself. Raises PathIOError."""
         try:
-            async for page in self.tree.list(virtual(path)):
-                yield page
+            async with contextlib.aclosing(self.tree.list(virtual(path))) as pages:
+                async for page in pages:
+                    yield page
         except StorageError as error:
             raise aioftp.PathIOError(reason=sys.exc_info()) from error
 

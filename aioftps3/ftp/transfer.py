@@ -12,8 +12,9 @@ What must stay true:
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Self
@@ -150,14 +151,14 @@ async def send_file(session: Session, path: PurePosixPath, *, verb: str) -> Repl
 
 async def send_pages(
     session: Session,
-    pages: AsyncIterator[Sequence[Entry]],
+    pages: AsyncGenerator[Sequence[Entry], None],
     lines: Callable[[Sequence[Entry]], bytes],
     *,
     verb: str,
     name: str,
 ) -> Reply:
     """LIST, NLST, MLSD: pages of entries through a formatter to the client, one page in memory."""
-    async with _DataPort(session, verb, name) as port:
+    async with contextlib.aclosing(pages), _DataPort(session, verb, name) as port:
         page: Sequence[Entry] | None = await anext(pages, None)
         await session.send(Reply(150, f"Opening data connection for the listing of {name}."))
         data = await port.connection()

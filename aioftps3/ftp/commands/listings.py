@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import time
 from collections.abc import AsyncGenerator, Sequence
@@ -39,10 +40,11 @@ async def mlsd(session: Session, argument: str) -> Reply:
     path = session.resolve(argument)
 
     async def directory_only() -> AsyncGenerator[Sequence[Entry], None]:
-        async for page in session.path_io.pages(path):
-            if len(page) == 1 and page[0].path == virtual(path):
-                raise NotADirectory
-            yield page
+        async with contextlib.aclosing(session.path_io.pages(path)) as pages:
+            async for page in pages:
+                if len(page) == 1 and page[0].path == virtual(path):
+                    raise NotADirectory
+                yield page
 
     lines = functools.partial(mlsd_lines, facts=session.facts)
     return await send_pages(session, directory_only(), lines, verb="MLSD", name=str(path))
