@@ -131,7 +131,8 @@ class DataConnection(asyncio.Protocol):
         return not self._encrypted
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._end is StreamEnd.OPEN or exc is not None:
+        # After an end that was seen, a reset is only the peer's answer to our own close_notify.
+        if self._end is StreamEnd.OPEN:
             self._end = StreamEnd.LOST
         self._error = exc
         if not self._closed.done():

@@ -145,6 +145,9 @@ class Session:
         self.authenticated = False
         self.cwd = paths.ROOT
         self.rename_source = None
+        self.restart_offset = 0
+        self.allocated = None
+        self.set_listener(None)
 
     def tls_started(self) -> None:
         """What RFC 4217 section 4.2 wants forgotten when the control connection becomes encrypted."""
@@ -232,7 +235,7 @@ class Session:
             return Reply(502, f"Command {printable(line.verb)} is not implemented.")
         if command.login and not self.authenticated:
             return Reply(530, "Please log in with USER and PASS.")
-        if command.argument_required and not line.argument.strip(" "):
+        if command.argument_required and not line.argument:
             return Reply(501, f"{command.verb} needs an argument: {command.syntax}")
         return None
 

@@ -95,6 +95,8 @@ async def prot(session: Session, argument: str) -> Reply:
         return Reply(503, "Send AUTH TLS first.")
     if not session.protection_buffer_set:
         return Reply(503, "Send PBSZ 0 first.")
+    # A port that was opened for the old level must not be used at the new one.
+    session.set_listener(None)
     if level == "P":
         session.protection = "P"
         return Reply(200, "Data connections are encrypted.")
