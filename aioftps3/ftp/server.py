@@ -18,9 +18,10 @@ import aioftp
 from aioftp.common import Connection
 
 from aioftps3.auth import users as accounts
-from aioftps3.ftp.commands import command_table
+from aioftps3.ftp.commands import command_table, features, manual
 from aioftps3.ftp.config import FtpConfig
 from aioftps3.ftp.control import ControlChannel, ControlLost, tune_socket
+from aioftps3.ftp.dispatcher import Dispatcher
 from aioftps3.ftp.passive import PortPool
 from aioftps3.ftp.pathio import S3PathIO
 from aioftps3.ftp.replies import Reply
@@ -77,15 +78,17 @@ class FtpsServer(aioftp.Server):
             socket_timeout=config.stall_timeout,
         )
         self.config = config
+        self._commands = command_table()
         self._parts = SessionParts(
             config=config,
             contexts=contexts,
             users=self.user_manager,
             ports=PortPool(config.data_ports),
-            commands=command_table(),
+            features=features(self._commands),
+            manual=manual(self._commands),
         )
         self._listeners: list[asyncio.Server] = []
-        self._sessions: dict[asyncio.Task[None], Session | None] = {}
+        self._sessions: dict[asyncio.Task[None], Dispatcher | None] = {}
         self._per_address: Counter[str] = Counter()
         self.addresses: tuple[tuple[str, str, int], ...] = ()
         """What is listened on: ("explicit" or "implicit", host, port)."""
@@ -133,9 +136,9 @@ class FtpsServer(aioftp.Server):
         Returns when all sessions have ended or the grace is over.
         """
         await self._stop_listening()
-        for session in self._sessions.values():
-            if session is not None:
-                session.drain()
+        for dispatcher in self._sessions.values():
+            if dispatcher is not None:
+                dispatcher.drain()
         if self._sessions:
             await asyncio.wait(set(self._sessions), timeout=grace_seconds)
 
@@ -204,11 +207,12 @@ class FtpsServer(aioftp.Server):
             connection = Connection(client_host=peer, server_host=local, socket_timeout=self.config.stall_timeout)
             connection.path_io = self.path_io_factory(timeout=None, connection=connection)
             session = Session(self._parts, channel, connection, peer=peer, local=local, implicit=implicit)
+            dispatcher = Dispatcher(session, self._commands)
             task = asyncio.current_task()
             if task in self._sessions:
-                self._sessions[task] = session
+                self._sessions[task] = dispatcher
             session.log.debug("connected to the %s-TLS port", "implicit" if implicit else "explicit")
-            await session.run(Reply(220, "aioftps3 ready."))
+            await dispatcher.run(Reply(220, "aioftps3 ready."))
             session.log.debug("disconnected")
         except ControlLost:
             channel.abort()

@@ -13,22 +13,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections.abc import AsyncGenerator, Callable, Sequence
-from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from aioftps3.ftp.config import UploadEnd
 from aioftps3.ftp.data import DataConnection, DataLost, StreamEnd
-from aioftps3.ftp.replies import Reply
+from aioftps3.ftp.passive import PassiveListener
+from aioftps3.ftp.replies import Reply, ReplyError
+from aioftps3.ftp.session import Session, Transfer
 from aioftps3.storage.tree import Entry
 
-if TYPE_CHECKING:
-    from aioftps3.ftp.passive import PassiveListener
-    from aioftps3.ftp.session import Session
-
-__all__ = ("Transfer", "TransferFailed", "receive_file", "send_file", "send_pages")
+__all__ = ("receive_file", "send_file", "send_pages")
 
 _GRACE_SECONDS = 0.05
 """The least time that the control connection must outlive an upload that ended without close_notify."""
@@ -38,39 +34,6 @@ _GRACE_ROUND_TRIPS = 4
 
 _LINGER_SECONDS = 1.0
 """How long a finished download may wait for the client's end of the data connection before 226 is sent anyway."""
-
-
-class TransferFailed(Exception):
-    """The transfer failed on the client's side; carries the reply."""
-
-    def __init__(self, code: int, text: str) -> None:
-        super().__init__(f"{code} {text}")
-        self.reply = Reply(code, text)
-
-
-@dataclass(slots=True)
-class Transfer:
-    """What is known of a running transfer, for STAT, for ABOR and for the log."""
-
-    verb: str
-    name: str
-    started: float = field(default_factory=time.monotonic)
-    data: DataConnection | None = None
-    committing: bool = False
-    """True once the whole file is here: from then on ABOR and a lost control connection come too late."""
-
-    @property
-    def bytes_moved(self) -> int:
-        """Bytes so far, in either direction."""
-        return 0 if self.data is None else self.data.bytes_received + self.data.bytes_sent
-
-    def summary(self) -> str:
-        """Name, bytes and speed, for the log and for STAT."""
-        seconds = max(time.monotonic() - self.started, 1e-6)
-        return (
-            f"{self.verb} {self.name}: {self.bytes_moved} bytes in {seconds:.3f} s"
-            f" ({self.bytes_moved / seconds / 2**20:.1f} MiB/s)"
-        )
 
 
 class _DataPort:
@@ -88,11 +51,11 @@ class _DataPort:
             self._listener.close()
 
     async def connection(self) -> DataConnection:
-        """The data connection. Raises TransferFailed 425 when it does not come up."""
+        """The data connection. Raises ReplyError 425 when it does not come up."""
         try:
             self.transfer.data = await self._listener.connection()
         except DataLost as error:
-            raise TransferFailed(425, f"Cannot open the data connection: {error}.") from error
+            raise ReplyError(425, f"Cannot open the data connection: {error}.") from error
         return self.transfer.data
 
 
@@ -107,7 +70,7 @@ async def receive_file(session: Session, path: PurePosixPath, *, verb: str) -> R
                 while chunk := await data.read():
                     await file.write(chunk)
             except DataLost as error:
-                raise TransferFailed(426, f"Upload cut, nothing stored: {error}.") from error
+                raise ReplyError(426, f"Upload cut, nothing stored: {error}.") from error
             await _check_end(session, data)
             transfer.committing = True
         data.close()
@@ -116,17 +79,17 @@ async def receive_file(session: Session, path: PurePosixPath, *, verb: str) -> R
 
 
 async def _check_end(session: Session, data: DataConnection) -> None:
-    """Raise TransferFailed unless the stream's end proves that the client sent all it wanted to."""
+    """Raise ReplyError unless the stream's end proves that the client sent all it wanted to."""
     if data.end is not StreamEnd.CLOSE_NOTIFY and session.config.upload_end is not UploadEnd.TRUSTING:
         if session.config.upload_end is UploadEnd.STRICT:
-            raise TransferFailed(426, "Upload ended without TLS close_notify and may be cut, nothing stored.")
+            raise ReplyError(426, "Upload ended without TLS close_notify and may be cut, nothing stored.")
         # A client that was killed closes its control connection too, and the session then cancels this transfer.
         await asyncio.sleep(max(_GRACE_SECONDS, _GRACE_ROUND_TRIPS * session.channel.round_trip_seconds))
         if session.channel.lost:
-            raise TransferFailed(426, "Upload cut, nothing stored.")
+            raise ReplyError(426, "Upload cut, nothing stored.")
     announced = session.allocated
     if announced is not None and session.transfer_type == "I" and announced != data.bytes_received:
-        raise TransferFailed(426, f"ALLO announced {announced} bytes but {data.bytes_received} came, nothing stored.")
+        raise ReplyError(426, f"ALLO announced {announced} bytes but {data.bytes_received} came, nothing stored.")
 
 
 async def send_file(session: Session, path: PurePosixPath, *, verb: str) -> Reply:
@@ -144,7 +107,7 @@ async def send_file(session: Session, path: PurePosixPath, *, verb: str) -> Repl
                 await data.write(chunk)
             await _finish(data)
         except DataLost as error:
-            raise TransferFailed(426, f"Download cut: {error}.") from error
+            raise ReplyError(426, f"Download cut: {error}.") from error
     session.log.info("%s", port.transfer.summary())
     return Reply(226, "Transfer complete.")
 
@@ -171,7 +134,7 @@ async def send_pages(
                 page = await anext(pages, None)
             await _finish(data)
         except DataLost as error:
-            raise TransferFailed(426, f"Listing cut: {error}.") from error
+            raise ReplyError(426, f"Listing cut: {error}.") from error
     session.log.info("%s, %d entries", port.transfer.summary(), entries)
     return Reply(226, f"Listing complete, {entries} entries.")
 

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from aioftps3.ftp.commands import auth, directories, facts, files, listings, transfers
 from aioftps3.ftp.commands.table import Command
 
-__all__ = ("FAMILIES", "command_table")
+__all__ = ("FAMILIES", "command_table", "features", "manual")
 
 FAMILIES = (auth, facts, directories, listings, files, transfers)
 """The modules with commands, in the order of the documentation."""
@@ -26,3 +26,13 @@ def command_table() -> Mapping[str, Command]:
             for verb in (command.verb, *command.aliases):
                 table[verb] = command
     return MappingProxyType(table)
+
+
+def features(table: Mapping[str, Command]) -> tuple[str, ...]:
+    """The lines of FEAT: what works here and is no part of RFC 959 (RFC 2389 section 3)."""
+    return tuple(sorted({command.feature for command in table.values() if command.feature is not None}))
+
+
+def manual(table: Mapping[str, Command]) -> Mapping[str, str]:
+    """What HELP says of each verb."""
+    return {verb: f"{command.syntax}: {command.summary} ({command.reference})" for verb, command in table.items()}

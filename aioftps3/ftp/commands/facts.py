@@ -25,8 +25,8 @@ async def syst(_session: Session, _argument: str) -> Reply:
 
 async def feat(session: Session, _argument: str) -> Reply:
     """FEAT: what works here and is no part of RFC 959 (RFC 2389 section 3)."""
-    features = sorted({command.feature for command in session.parts.commands.values() if command.feature is not None})
-    body = tuple(f"MLST {_facts_offered(session.facts)}" if feature == "MLST" else feature for feature in features)
+    facts = _facts_offered(session.facts)
+    body = tuple(f"MLST {facts}" if feature == "MLST" else feature for feature in session.parts.features)
     return Reply(211, "Features:", body)
 
 
@@ -60,11 +60,9 @@ async def help_(session: Session, argument: str) -> Reply:
     """HELP: all commands, or the syntax of one (RFC 959 section 4.1.3)."""
     verb = argument.strip(" ").upper()
     if verb:
-        command = session.parts.commands.get(verb)
-        if command is None:
-            return Reply(502, "There is no such command.")
-        return Reply(214, f"{command.syntax}: {command.summary} ({command.reference})")
-    verbs = sorted(session.parts.commands)
+        entry = session.parts.manual.get(verb)
+        return Reply(502, "There is no such command.") if entry is None else Reply(214, entry)
+    verbs = sorted(session.parts.manual)
     rows = tuple(" ".join(f"{verb:<5}" for verb in verbs[at : at + 8]).rstrip() for at in range(0, len(verbs), 8))
     return Reply(214, "Commands:", rows, end="HELP <command> tells more.")
 

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from aioftps3.ftp.replies import Reply
-
-if TYPE_CHECKING:
-    from aioftps3.ftp.session import Session
+from aioftps3.ftp.session import Session
 
 __all__ = ("Command", "Handler")
 
-Handler = Callable[["Session", str], Awaitable[Reply | None]]
+Handler = Callable[[Session, str], Awaitable[Reply | None]]
 """Runs a command and returns its final reply, or None when it has sent that itself."""
 
 
