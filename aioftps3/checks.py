@@ -90,8 +90,8 @@ def diagnose(error: errors.S3Error, *, permission: str = "the permission") -> st
 def _diagnose_connection(error: errors.S3TransportError) -> str:
     cause: BaseException | None = error
     while cause is not None:
-        # aiohttp's errors are OSErrors themselves and keep what really happened in attributes and in the chain.
-        for known in (cause, getattr(cause, "certificate_error", None), getattr(cause, "os_error", None)):
+        # aiohttp's errors derive from those of the standard library, and keep what really happened in attributes.
+        for known in (getattr(cause, "certificate_error", None), getattr(cause, "os_error", None), cause):
             if text := _connection_fault(known):
                 return text
         cause = cause.__cause__
@@ -101,9 +101,10 @@ def _diagnose_connection(error: errors.S3TransportError) -> str:
 def _connection_fault(cause: BaseException | None) -> str | None:
     match cause:
         case ssl.SSLCertVerificationError():
-            return f"TLS: its certificate is not trusted ({cause.verify_message}); look at AWS_CA_BUNDLE"
+            reason = getattr(cause, "verify_message", None) or "no reason given"
+            return f"TLS: its certificate is not trusted ({reason}); look at AWS_CA_BUNDLE"
         case ssl.SSLError():
-            reason = cause.reason or "no reason given"
+            reason = getattr(cause, "reason", None) or "no reason given"
             return f"TLS failed ({reason}); look at AWS_S3_BUCKET_HOST, whose URL may have to begin with http://"
         case socket.gaierror():
             return "unreachable: the name of the endpoint does not resolve; look at AWS_S3_BUCKET_HOST"
