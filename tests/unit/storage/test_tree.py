@@ -1,0 +1,528 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import aclosing, suppress
+
+import pytest
+
+from aioftps3.storage.emptied import EmptiedDirectories
+from aioftps3.storage.errors import (
+    Changed,
+    Denied,
+    Exists,
+    IsADirectory,
+    NameInvalid,
+    NotADirectory,
+    NotEmpty,
+    NotFound,
+    Unavailable,
+)
+from aioftps3.storage.locks import PathLocks
+from aioftps3.storage.paths import ROOT, VirtualPath
+from aioftps3.storage.tree import Entry, Tree
+from tests.support.memory_store import MemoryStore
+
+
+def path(text: str) -> VirtualPath:
+    return VirtualPath(text)
+
+
+class Scene:
+    def __init__(self, *keys: str, prefix: str = "", page_limit: int = 1000) -> None:
+        self.store = MemoryStore({key: key.encode() for key in keys}, page_limit=page_limit)
+        self.locks = PathLocks()
+        self.emptied = EmptiedDirectories()
+        self.tree = self.other_tree(prefix)
+
+    def other_tree(self, prefix: str = "") -> Tree:
+        return Tree(self.store, locks=self.locks, prefix=prefix, emptied=self.emptied)
+
+    @property
+    def keys(self) -> list[str]:
+        return list(self.store.contents)
+
+    async def pages(self, text: str) -> list[list[str]]:
+        async with aclosing(self.tree.list(path(text))) as pages:
+            return [[entry.name + "/" * entry.is_dir for entry in page] async for page in pages]
+
+    async def names(self, text: str) -> list[str]:
+        return [name for page in await self.pages(text) for name in page]
+
+    async def write(self, text: str, data: bytes = b"") -> None:
+        async with self.tree.open_write(path(text)) as file:
+            await file.write(data)
+
+    async def rename(self, source: str, target: str) -> None:
+        await self.tree.rename(await self.tree.rename_source(path(source)), path(target))
+
+
+class TestStat:
+    async def test_the_root_is_a_directory_without_a_request(self) -> None:
+        scene = Scene()
+        assert await scene.tree.stat(ROOT) == Entry(name="/", path=ROOT, is_dir=True)
+        assert await scene.tree.is_dir(ROOT)
+        assert scene.store.operations() == []
+        with pytest.raises(NotFound):
+            await scene.tree.stat_file(ROOT)
+
+    async def test_a_file_is_one_request_and_has_size_time_and_version(self) -> None:
+        scene = Scene("home/d/f", prefix="home/")
+        entry = await scene.tree.stat(path("/d/f"))
+
+        info = scene.store.info("home/d/f")
+        assert entry == Entry(name="f", path=path("/d/f"), is_dir=False, size=8, modified=info.modified, etag=info.etag)
+        assert scene.store.operations() == ["HeadObject"]
+
+    async def test_a_directory_has_a_time_only_by_its_marker(self) -> None:
+        scene = Scene("marked/", "marked/f", "implicit/f")
+        assert (await scene.tree.stat(path("/marked"))).modified == scene.store.info("marked/").modified
+        assert (await scene.tree.stat(path("/implicit"))).modified == 0.0
+        assert scene.store.operations() == ["HeadObject", "ListObjectsV2"] * 2
+
+    async def test_is_dir_is_one_request(self) -> None:
+        scene = Scene("d/f", "both", "both/f")
+        assert await scene.tree.is_dir(path("/d"))
+        assert await scene.tree.is_dir(path("/both"))
+        assert not await scene.tree.is_dir(path("/d/f"))
+        assert not await scene.tree.is_dir(path("/none"))
+        assert scene.store.operations() == ["ListObjectsV2"] * 4
+
+    async def test_names_that_begin_alike_are_no_directory(self) -> None:
+        scene = Scene("ab/f")
+        with pytest.raises(NotFound):
+            await scene.tree.stat(path("/a"))
+
+    async def test_a_prefix_must_be_a_directory_of_keys(self) -> None:
+        with pytest.raises(ValueError, match="prefix"):
+            Scene(prefix="home")
+
+    async def test_a_path_that_is_not_normalised_reaches_nothing(self) -> None:
+        scene = Scene("secret", "home/f", prefix="home/")
+        for text in ("/../secret", "/a/../../secret", "secret", "//f", "/f/"):
+            with pytest.raises(NameInvalid):
+                await scene.tree.stat(path(text))
+            with pytest.raises(NameInvalid):
+                scene.tree.open_write(path(text))
+            with pytest.raises(NameInvalid):
+                scene.tree.open_read(path(text))
+        assert scene.store.operations() == []
+
+
+class TestList:
+    async def test_a_file_yields_itself(self) -> None:
+        scene = Scene("d/f")
+        assert await scene.pages("/d/f") == [["f"]]
+
+    async def test_an_empty_directory_yields_an_empty_page(self) -> None:
+        scene = Scene("d/")
+        assert await scene.pages("/d") == [[]]
+        assert await Scene().pages("/") == [[]]
+
+    async def test_nothing_is_not_found_before_the_first_page(self) -> None:
+        scene = Scene("ab/f")
+        with pytest.raises(NotFound):
+            await anext(scene.tree.list(path("/a")))
+
+    async def test_keys_that_no_path_leads_to_are_hidden_and_counted(self) -> None:
+        scene = Scene("d/", "d//x", "d/../x", "d/.", "d/\n", "d/ok", "d/x_$folder$")
+        assert await scene.names("/d") == ["ok"]
+        assert scene.tree.hidden == 4
+
+    async def test_pages_come_one_at_a_time_with_the_next_one_on_its_way(self) -> None:
+        scene = Scene(*(f"d/{number}" for number in range(6)), page_limit=2)
+        async with aclosing(scene.tree.list(path("/d"))) as pages:
+            assert [entry.name for entry in await anext(pages)] == ["0"]  # "1/" may still come
+            for _ in range(10):
+                await asyncio.sleep(0)
+            assert scene.store.operations() == ["ListObjectsV2", "ListObjectsV2"]
+            assert [entry.name for entry in await anext(pages)] == ["1", "2"]
+            assert [entry.name for entry in await anext(pages)] == ["3", "4", "5"]
+        assert scene.store.operations() == ["ListObjectsV2"]
+
+    async def test_stopping_early_cancels_the_request_for_the_next_page(self) -> None:
+        scene = Scene(*(f"d/{number}" for number in range(6)), page_limit=2)
+        async with aclosing(scene.tree.list(path("/d"))) as pages:
+            await anext(pages)
+            await asyncio.sleep(0)
+            assert scene.store.in_flight.total() == 1
+        assert scene.store.in_flight.total() == 0
+
+    async def test_a_failure_on_a_later_page_is_raised_there(self) -> None:
+        scene = Scene(*(f"d/{number}" for number in range(6)), page_limit=2)
+        pages = scene.tree.list(path("/d"))
+        await anext(pages)
+
+        def fail(operation: str, key: str, when: str) -> None:
+            raise Unavailable
+
+        scene.store.point = fail
+        with pytest.raises(Unavailable):
+            await anext(pages)
+
+    async def test_a_failure_of_a_page_that_nobody_wants_any_more_is_silent(self) -> None:
+        scene = Scene(*(f"d/{number}" for number in range(6)), page_limit=2)
+        async with aclosing(scene.tree.list(path("/d"))) as pages:
+            await anext(pages)
+
+            def fail(operation: str, key: str, when: str) -> None:
+                raise Unavailable
+
+            scene.store.point = fail
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+
+    async def test_pages_do_not_pile_up(self) -> None:
+        scene = Scene(*(f"d/{number:04}" for number in range(100)), page_limit=5)
+        count = 0
+        async for page in scene.tree.list(path("/d")):
+            count += len(page)
+            assert len(page) <= 6
+            assert scene.store.peak["ListObjectsV2"] == 1
+        assert count == 100
+
+
+class TestMkdir:
+    async def test_it_writes_the_marker(self) -> None:
+        scene = Scene(prefix="home/")
+        await scene.tree.mkdir(path("/a/b"))
+        assert scene.store.contents == {"home/a/b/": b""}
+        assert scene.store.operations() == ["ListObjectsV2", "PutObject"]
+
+    @pytest.mark.parametrize("key", ["d", "d/", "d/f", "d//"])
+    async def test_a_file_or_a_directory_of_that_name_is_refused(self, key: str) -> None:
+        scene = Scene(key)
+        with pytest.raises(Exists):
+            await scene.tree.mkdir(path("/d"))
+        assert scene.keys == [key]
+        assert scene.store.operations() == ["ListObjectsV2"]
+
+    @pytest.mark.parametrize("names", [["d!", "d-", "d.txt"], ["d0", "da/f"]])
+    async def test_names_that_begin_alike_do_not_matter(self, names: list[str]) -> None:
+        scene = Scene(*names)
+        await scene.tree.mkdir(path("/d"))
+        assert scene.store.operations() == ["ListObjectsV2", "PutObject"]
+
+    async def test_a_directory_behind_a_crowd_of_names_is_found(self) -> None:
+        crowd = [f"d-{number}" for number in range(40)]
+        scene = Scene(*crowd, "d/f")
+        with pytest.raises(Exists):
+            await scene.tree.mkdir(path("/d"))
+        assert scene.store.operations() == ["ListObjectsV2", "ListObjectsV2"]
+
+        scene = Scene(*crowd)
+        await scene.tree.mkdir(path("/d"))
+        assert scene.store.operations() == ["ListObjectsV2", "ListObjectsV2", "PutObject"]
+
+    async def test_the_root_exists(self) -> None:
+        with pytest.raises(Exists):
+            await Scene().tree.mkdir(ROOT)
+
+    async def test_only_one_of_two_at_once_makes_it(self) -> None:
+        scene = Scene()
+        results = await asyncio.gather(
+            scene.tree.mkdir(path("/d")), scene.other_tree().mkdir(path("/d")), return_exceptions=True
+        )
+        assert [type(result) for result in results] == [type(None), Exists]
+
+
+class TestRmdir:
+    async def test_it_deletes_the_marker_and_nothing_else(self) -> None:
+        scene = Scene("a/", "a", "ab/", "ab/f", "aa")
+        await scene.tree.rmdir(path("/a"))
+        assert scene.keys == ["a", "aa", "ab/", "ab/f"]
+        assert scene.store.operations() == ["ListObjectsV2", "DeleteObject"]
+
+    @pytest.mark.parametrize("keys", [["a/", "a/f"], ["a/f"], ["a/b/"], ["a//"], ["a/b_$folder$"]])
+    async def test_anything_but_the_marker_is_content(self, keys: list[str]) -> None:
+        scene = Scene(*keys)
+        with pytest.raises(NotEmpty):
+            await scene.tree.rmdir(path("/a"))
+        assert scene.keys == keys
+        assert scene.store.operations() == ["ListObjectsV2"]
+
+    async def test_an_empty_page_that_is_not_the_last_does_not_mean_empty(self) -> None:
+        scene = Scene("a/", "a/f", page_limit=1)
+        with pytest.raises(NotEmpty):
+            await scene.tree.rmdir(path("/a"))
+
+    async def test_files_and_nothing_are_no_directories(self) -> None:
+        scene = Scene("f", "ab/f")
+        with pytest.raises(NotADirectory):
+            await scene.tree.rmdir(path("/f"))
+        with pytest.raises(NotFound):
+            await scene.tree.rmdir(path("/a"))
+        assert scene.store.operations() == ["ListObjectsV2", "HeadObject"] * 2
+        with pytest.raises(Denied):
+            await scene.tree.rmdir(ROOT)
+
+    async def test_the_parent_stays_when_its_last_directory_goes(self) -> None:
+        scene = Scene("a/b/")
+        await scene.tree.rmdir(path("/a/b"))
+        assert await scene.names("/") == ["a/"]
+        assert await scene.names("/a") == []
+        await scene.tree.rmdir(path("/a"))
+        assert await scene.names("/") == []
+
+
+class TestUnlink:
+    async def test_it_deletes_the_exact_key(self) -> None:
+        scene = Scene("a", "a/f", "ab")
+        await scene.tree.unlink(path("/a"))
+        assert scene.keys == ["a/f", "ab"]
+        assert scene.store.operations() == ["HeadObject", "DeleteObject"]
+
+    async def test_directories_and_nothing_are_refused(self) -> None:
+        scene = Scene("a/f", "ab")
+        with pytest.raises(IsADirectory):
+            await scene.tree.unlink(path("/a"))
+        with pytest.raises(NotFound):
+            await scene.tree.unlink(path("/b"))
+        assert scene.store.operations() == ["HeadObject", "ListObjectsV2"] * 2
+        with pytest.raises(IsADirectory):
+            await scene.tree.unlink(ROOT)
+
+    async def test_an_implicit_directory_stays_when_its_last_file_goes(self) -> None:
+        scene = Scene("a/b/f")
+        await scene.tree.unlink(path("/a/b/f"))
+
+        assert scene.keys == []
+        assert await scene.tree.is_dir(path("/a/b"))
+        assert (await scene.other_tree().stat(path("/a/b"))).is_dir
+        assert await scene.names("/") == ["a/"]
+        assert await scene.names("/a") == ["b/"]
+        assert await scene.pages("/a/b") == [[]]
+        with pytest.raises(Exists):
+            await scene.tree.mkdir(path("/a/b"))
+        with pytest.raises(NotEmpty):
+            await scene.tree.rmdir(path("/a"))
+        with pytest.raises(IsADirectory):
+            await scene.tree.unlink(path("/a/b"))
+
+        await scene.tree.rmdir(path("/a/b"))
+        await scene.tree.rmdir(path("/a"))
+        assert len(scene.emptied) == 0
+        with pytest.raises(NotFound):
+            await scene.tree.stat(path("/a"))
+
+    async def test_a_directory_that_is_filled_again_needs_no_memory(self) -> None:
+        scene = Scene("a/b/f")
+        await scene.tree.unlink(path("/a/b/f"))
+        await scene.write("/a/b/g")
+        assert len(scene.emptied) == 0
+
+    async def test_trees_of_overlapping_roots_share_what_they_remember(self) -> None:
+        scene = Scene("home/a/f")
+        await scene.tree.unlink(path("/home/a/f"))
+        assert await scene.other_tree("home/").is_dir(path("/a"))
+
+
+class TestRename:
+    async def test_a_file_replaces_a_file(self) -> None:
+        scene = Scene("f", "g")
+        await scene.rename("/f", "/g")
+        assert scene.store.contents == {"g": b"f"}
+        assert scene.store.operations() == ["HeadObject", "CopyObject", "DeleteObject"]
+
+    async def test_a_source_that_changed_since_is_refused(self) -> None:
+        scene = Scene("f", "g")
+        source = await scene.tree.rename_source(path("/f"))
+        scene.store.seed("f", b"new")
+        with pytest.raises(Changed):
+            await scene.tree.rename(source, path("/h"))
+        scene.store.drop("f")
+        with pytest.raises(NotFound):
+            await scene.tree.rename(source, path("/h"))
+        assert scene.keys == ["g"]
+        assert len(scene.emptied) == 0
+
+    async def test_onto_itself_is_nothing(self) -> None:
+        scene = Scene("f", "d/g")
+        await scene.rename("/f", "/f")
+        await scene.rename("/d", "/d")
+        assert set(scene.store.operations()) == {"HeadObject", "ListObjectsV2"}
+        assert scene.keys == ["d/g", "f"]
+
+    async def test_below_itself_is_refused(self) -> None:
+        scene = Scene("f", "d/g")
+        for source, target in (("/d", "/d/e"), ("/d", "/d/g/h"), ("/f", "/f/g")):
+            with pytest.raises(NameInvalid):
+                await scene.rename(source, target)
+        await scene.rename("/d", "/dd")
+        assert scene.keys == ["dd/g", "f"]
+
+    async def test_the_root_neither_moves_nor_is_replaced(self) -> None:
+        scene = Scene("f")
+        with pytest.raises(Denied):
+            await scene.tree.rename_source(ROOT)
+        with pytest.raises(Denied):
+            await scene.tree.rename(await scene.tree.stat(ROOT), path("/g"))
+        with pytest.raises(Exists):
+            await scene.rename("/f", "/")
+
+    async def test_a_file_does_not_replace_an_emptied_directory(self) -> None:
+        scene = Scene("f", "d/g")
+        await scene.tree.unlink(path("/d/g"))
+        with pytest.raises(IsADirectory):
+            await scene.rename("/f", "/d")
+
+    async def test_a_directory_takes_every_key_along(self) -> None:
+        scene = Scene("d/", "d/f", "d//x", "d/../y", "d/e/", "da", "d", page_limit=2)
+        await scene.tree.rename(Entry(name="d", path=path("/d"), is_dir=True), path("/new/d"))
+        assert scene.keys == ["d", "da", "new/d/", "new/d/../y", "new/d//x", "new/d/e/", "new/d/f"]
+        assert await scene.names("/") == ["d", "da", "new/"]
+
+    @pytest.mark.parametrize("taken", ["t", "t/f", "t//", "t/x_$folder$"])
+    async def test_a_directory_replaces_nothing_but_an_empty_directory(self, taken: str) -> None:
+        scene = Scene("d/f", taken)
+        with pytest.raises(Exists):
+            await scene.rename("/d", "/t")
+        assert sorted(scene.keys) == sorted(["d/f", taken])
+
+        scene = Scene("d/f", "t/")
+        await scene.rename("/d", "/t")
+        assert scene.keys == ["t/", "t/f"]
+
+    async def test_a_directory_does_not_replace_one_with_emptied_directories_in_it(self) -> None:
+        scene = Scene("d/f", "t/e/f")
+        await scene.tree.unlink(path("/t/e/f"))
+        with pytest.raises(Exists):
+            await scene.rename("/d", "/t")
+
+    async def test_emptied_directories_move_along(self) -> None:
+        scene = Scene("d/e/f", "x")
+        await scene.tree.unlink(path("/d/e/f"))
+        await scene.rename("/d", "/n")
+        assert await scene.names("/") == ["n/", "x"]
+        assert await scene.names("/n") == ["e/"]
+        assert scene.keys == ["n/", "x"]
+
+    async def test_a_directory_that_is_gone_is_not_found(self) -> None:
+        scene = Scene("d/f")
+        source = await scene.tree.rename_source(path("/d"))
+        scene.store.drop("d/f")
+        with pytest.raises(NotFound):
+            await scene.tree.rename(source, path("/e"))
+
+    async def test_the_directory_of_a_moved_file_stays(self) -> None:
+        scene = Scene("d/f")
+        await scene.rename("/d/f", "/f")
+        assert await scene.names("/") == ["d/", "f"]
+
+    async def test_a_failed_copy_deletes_nothing(self) -> None:
+        scene = Scene(*(f"d/{number}" for number in range(20)))
+
+        def fail(operation: str, key: str, when: str) -> None:
+            if operation == "CopyObject" and key == "e/7":
+                raise Unavailable
+
+        scene.store.point = fail
+        with pytest.raises(Unavailable):
+            await scene.rename("/d", "/e")
+        assert {f"d/{number}" for number in range(20)} <= set(scene.keys)
+        assert len(scene.locks) == 0
+
+    async def test_a_write_into_a_moving_directory_waits_and_is_not_lost(self) -> None:
+        scene = Scene("d/f")
+        copying = asyncio.Event()
+
+        def point(operation: str, key: str, when: str) -> None:
+            if operation == "CopyObject":
+                copying.set()
+
+        scene.store.point = point
+        rename = asyncio.create_task(scene.rename("/d", "/e"))
+        await copying.wait()
+        write = asyncio.create_task(scene.write("/d/g"))
+        await rename
+        await write
+        assert scene.keys == ["d/g", "e/f"]
+
+
+async def test_locks_are_on_keys_so_that_overlapping_roots_exclude_each_other() -> None:
+    scene = Scene("home/f")
+    async with scene.locks.exclusive("/home/f"):
+        task = asyncio.create_task(scene.other_tree("home/").unlink(path("/f")))
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert scene.store.operations() == []
+    await task
+    assert scene.keys == []
+
+
+async def test_root_is_neither_read_nor_written() -> None:
+    scene = Scene()
+    with pytest.raises(IsADirectory):
+        scene.tree.open_read(ROOT)
+    with pytest.raises(IsADirectory):
+        scene.tree.open_write(ROOT)
+
+
+async def test_a_file_with_the_longest_possible_name_is_written_moved_and_deleted() -> None:
+    scene = Scene()
+    name = "/" + "x" * 1024
+    await scene.write(name, b"data")
+    await scene.rename(name, "/y")
+    await scene.rename("/y", name)
+    await scene.tree.unlink(path(name))
+    assert scene.keys == []
+
+
+async def every_cancellation(
+    make: Callable[[], Scene], work: Callable[[Scene], Awaitable[None]]
+) -> Sequence[tuple[bool, Scene]]:
+    """Run ``work`` again and again, cancelled at its first await, at its second, ..., until it comes to its end."""
+    runs: list[tuple[bool, Scene]] = []
+    while len(runs) < 200:
+        scene = make()
+        task = asyncio.ensure_future(work(scene))
+        seen = 0
+
+        def point(operation: str, key: str, when: str, task: asyncio.Future[None] = task) -> None:
+            nonlocal seen
+            seen += 1
+            if seen == len(runs) + 1:
+                task.cancel()
+
+        scene.store.point = point
+        with suppress(asyncio.CancelledError):
+            await task
+        assert len(scene.locks) == 0
+        assert not scene.store.open_writers
+        assert scene.store.in_flight.total() == 0
+        runs.append((task.cancelled(), scene))
+        if not task.cancelled():
+            return runs
+    pytest.fail("the work has no end")
+
+
+async def test_a_file_rename_cancelled_anywhere_loses_nothing() -> None:
+    runs = await every_cancellation(lambda: Scene("f", "g"), lambda scene: scene.rename("/f", "/g"))
+    for was_cancelled, scene in runs:
+        states: list[dict[str, bytes]] = [{"g": b"f"}]
+        if was_cancelled:
+            states += [{"f": b"f", "g": b"g"}, {"f": b"f", "g": b"f"}]
+        assert scene.store.contents in states
+    assert len(runs) > 6
+
+
+async def test_a_directory_rename_cancelled_anywhere_loses_nothing() -> None:
+    keys = [f"d/{number:02}" for number in range(12)]
+    runs = await every_cancellation(lambda: Scene(*keys, page_limit=5), lambda scene: scene.rename("/d", "/e"))
+    for was_cancelled, scene in runs:
+        values = set(scene.store.contents.values())
+        assert values == {key.encode() for key in keys}
+        whole_source = set(keys) <= set(scene.keys)
+        whole_target = {key.replace("d/", "e/") for key in keys} <= set(scene.keys)
+        assert whole_source or whole_target
+        assert was_cancelled or not whole_source
+    assert len(runs) > 30
+
+
+async def test_mkdir_rmdir_and_unlink_cancelled_anywhere_hold_no_lock_and_forget_no_directory() -> None:
+    for _, scene in await every_cancellation(Scene, lambda scene: scene.tree.mkdir(path("/d"))):
+        assert scene.keys in ([], ["d/"])
+    for _, scene in await every_cancellation(lambda: Scene("a/d/"), lambda scene: scene.tree.rmdir(path("/a/d"))):
+        assert await scene.tree.is_dir(path("/a"))
+    for _, scene in await every_cancellation(lambda: Scene("a/f"), lambda scene: scene.tree.unlink(path("/a/f"))):
+        assert await scene.tree.is_dir(path("/a"))
