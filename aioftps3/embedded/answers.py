@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 from urllib.parse import quote_plus
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Sequence
 
     from aioftps3.embedded.errors import Refusal
 
@@ -20,7 +20,7 @@ _LAST_C0 = 0x1F
 class BodyStream(Protocol):
     """A body that is produced while it is sent. ``aclose`` is called whether or not it was used."""
 
-    def __aiter__(self) -> BodyStream: ...
+    def __aiter__(self) -> AsyncIterator[bytes]: ...
 
     async def __anext__(self) -> bytes: ...
 
@@ -42,16 +42,16 @@ Node: TypeAlias = "tuple[str, str | int | Sequence[Node]]"
 """One XML element: its name with a text, or with the elements inside it."""
 
 
-def document(root: str, children: Sequence[Node]) -> bytes:
+def document(root: str, content: str | Sequence[Node]) -> bytes:
     """A whole XML document in S3's namespace."""
-    inner = "".join(_element(child) for child in children)
+    inner = _inside(content)
     text = f'<?xml version="1.0" encoding="UTF-8"?>\n<{root} xmlns="{_NAMESPACE}">{inner}</{root}>'
     return text.encode("utf-8", "backslashreplace")
 
 
-def xml_answer(root: str, children: Sequence[Node], **headers: str) -> Answer:
+def xml_answer(root: str, content: str | Sequence[Node]) -> Answer:
     """A 200 that holds an XML document."""
-    return Answer(status=200, headers={"Content-Type": "application/xml", **headers}, body=document(root, children))
+    return Answer(status=200, headers={"Content-Type": "application/xml"}, body=document(root, content))
 
 
 def error_answer(refusal: Refusal, *, resource: str, request_id: str) -> Answer:
@@ -59,8 +59,9 @@ def error_answer(refusal: Refusal, *, resource: str, request_id: str) -> Answer:
     nodes: list[Node] = [("Code", refusal.code), ("Message", refusal.message)]
     nodes += refusal.details.items()
     nodes += [("Resource", resource), ("RequestId", request_id), ("HostId", request_id)]
-    inner = "".join(_element(node) for node in nodes)
-    body = f'<?xml version="1.0" encoding="UTF-8"?>\n<Error>{inner}</Error>'.encode("utf-8", "backslashreplace")
+    body = f'<?xml version="1.0" encoding="UTF-8"?>\n<Error>{_inside(nodes)}</Error>'.encode(
+        "utf-8", "backslashreplace"
+    )
     return Answer(status=refusal.status, headers={"Content-Type": "application/xml", **refusal.headers}, body=body)
 
 
@@ -89,6 +90,10 @@ def http_time(seconds: float) -> str:
 
 def _element(node: Node) -> str:
     name, content = node
+    return f"<{name}>{_inside(content)}</{name}>"
+
+
+def _inside(content: str | int | Sequence[Node]) -> str:
     if isinstance(content, (str, int)):
-        return f"<{name}>{escape(str(content))}</{name}>"
-    return f"<{name}>{''.join(_element(child) for child in content)}</{name}>"
+        return escape(str(content))
+    return "".join(_element(child) for child in content)

@@ -50,10 +50,7 @@ async def head_bucket(service: Service, call: Call) -> Answer:
 
 async def get_bucket_location(service: Service, call: Call) -> Answer:
     await receive_document(call)
-    answer = xml_answer("LocationConstraint", [])
-    if service.region != _CLASSIC_REGION and isinstance(answer.body, bytes):
-        answer.body = answer.body.replace(b"></", f">{service.region}</".encode())
-    return answer
+    return xml_answer("LocationConstraint", "" if service.region == _CLASSIC_REGION else service.region)
 
 
 async def put_object(service: Service, call: Call) -> Answer:

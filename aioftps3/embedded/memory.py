@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from aioftps3.embedded.state import STREAM_CHUNK, Blob, Contents, Part, Segment, StoredObject, Upload, make_blob
+from aioftps3.embedded.state import STREAM_CHUNK, Blob, Part, Segment, StoredObject, Upload, make_blob
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,8 +19,8 @@ _SMALL_WRITE = 32 * 1024
 class MemoryStore:
     """Bytes live as long as a blob refers to them; there is nothing to save and nothing to clean up."""
 
-    def open(self) -> Contents:
-        return Contents()
+    def open(self) -> None:
+        """Nothing is saved, so the index stays as it is."""
 
     def close(self) -> None:
         """Nothing is held open."""

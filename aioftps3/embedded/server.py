@@ -152,7 +152,7 @@ class EmbeddedS3:
         Raises:
             DirectoryInUse, DirectoryDamaged, OSError
         """
-        self._service.contents.load(await asyncio.to_thread(self._store.open))
+        await asyncio.to_thread(self._service.contents.open)
         server = web.Server(
             self._answer,
             access_log=None,
@@ -174,7 +174,7 @@ class EmbeddedS3:
         self._port = runner.addresses[0][1]
 
     async def stop(self) -> None:
-        """Stop listening and close every connection. Idempotent; ``start`` works again afterwards."""
+        """Stop listening and close every connection. Idempotent; ``start`` works again, with everything still there."""
         runner, self._runner = self._runner, None
         if runner is not None:
             await runner.cleanup()
@@ -255,8 +255,9 @@ class EmbeddedS3:
             answer = error_answer(fault, resource=call.wire.path, request_id=call.request_id)
         try:
             self._record(call, answer.status)
+            answer.headers.setdefault("Date", formatdate(self._service.clock(), usegmt=True))
             return await _send(request, call, answer, keep_alive=not body.uninvited)
-        except ConnectionCut:
+        except (ConnectionCut, ConnectionError):
             return _cut(request)
         finally:
             if not isinstance(answer.body, bytes):
@@ -312,7 +313,6 @@ def _begin(request: web.BaseRequest, body: _RequestBody) -> Call:
 async def _send(request: web.BaseRequest, call: Call, answer: Answer, *, keep_alive: bool) -> web.StreamResponse:
     headers = {
         "Server": SERVER_NAME,
-        "Date": formatdate(usegmt=True),
         "x-amz-request-id": call.request_id,
         "x-amz-id-2": call.request_id,
         **answer.headers,
@@ -325,14 +325,19 @@ async def _send(request: web.BaseRequest, call: Call, answer: Answer, *, keep_al
     if not keep_alive:
         response.force_close()
     await response.prepare(request)
+    sent = 0
     if not bodiless:
         if isinstance(answer.body, bytes):
             await response.write(answer.body)
+            sent = len(answer.body)
         else:
             async for chunk in answer.body:
                 await response.write(chunk)
+                sent += len(chunk)
     await response.write_eof()
-    if not keep_alive:
+    # An intercept may end a body early; only the end of the connection tells the client.
+    truncated = not bodiless and length is not None and sent < length
+    if truncated or not keep_alive:
         request.protocol.force_close()
     return response
 

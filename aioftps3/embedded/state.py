@@ -152,8 +152,8 @@ class Store(Protocol):
     long as a saved record or an open reader uses them.
     """
 
-    def open(self) -> Contents:
-        """Start using the store."""
+    def open(self) -> Contents | None:
+        """Start using the store. None from a store that saves nothing: what the index holds is still all there is."""
 
     def close(self) -> None:
         """Stop using the store. Idempotent."""
@@ -191,8 +191,11 @@ class Bucket:
         self.uploads: dict[str, Upload] = {}
         self._completed: OrderedDict[str, StoredObject] = OrderedDict()
 
-    def load(self, contents: Contents) -> None:
-        """Take over what the store held."""
+    def open(self) -> None:
+        """Open the store, blocking, and take over what it holds."""
+        contents = self.store.open()
+        if contents is None:
+            return
         self.objects = {stored.key: stored for stored in contents.objects}
         self.keys = sorted(self.objects)
         self.uploads = {upload.upload_id: upload for upload in contents.uploads}

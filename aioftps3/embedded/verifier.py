@@ -253,7 +253,7 @@ def _payload_hash(request: WireRequest) -> str:
 def _check_signature(
     request: WireRequest, authorization: _Authorization, account: Account, amz_date: str, payload: str
 ) -> None:
-    canonical = canonical_request(request, authorization.signed_headers, payload)
+    canonical = canonical_request(request, sorted(authorization.signed_headers), payload)
     digest = hashlib.sha256(canonical.encode("utf-8", "surrogateescape")).hexdigest()
     string_to_sign = "\n".join((_ALGORITHM, amz_date, authorization.scope, digest))
     key = _signing_key(account.secret_key, authorization.date, authorization.region, authorization.service)

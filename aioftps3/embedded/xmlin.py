@@ -17,7 +17,8 @@ def parse_xml(body: bytes) -> Element:
     Raises:
         XmlFault: not well-formed, or a document type declaration
     """
-    if b"<!DOCTYPE" in body:
+    # A NUL means UTF-16 or UTF-32, in which the declaration would not be found.
+    if b"<!DOCTYPE" in body or b"\0" in body:
         raise XmlFault("document type declaration")
     parser = XMLParser()  # noqa: S314 (entities need the document type that was refused above)
     try:
