@@ -158,6 +158,11 @@ class FtpsServer(aioftp.Server):
         """Number of control connections that are served now."""
         return len(self._sessions)
 
+    @property
+    def free_data_ports(self) -> int:
+        """Number of configured data ports that no transfer uses now."""
+        return self._parts.ports.free
+
     # -- connections ------------------------------------------------------------------------------------------------
 
     def _accept_explicit(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from aioftps3.ftp.commands import auth, directories, facts, files, listings, transfers
 from aioftps3.ftp.commands.table import Command
 
-__all__ = ("FAMILIES", "command_table", "features", "manual")
+__all__ = ("FAMILIES", "command_table", "features", "manual", "page")
 
 FAMILIES = (auth, facts, directories, listings, files, transfers)
 """The modules with commands, in the order of the documentation."""
@@ -36,3 +36,27 @@ def features(table: Mapping[str, Command]) -> tuple[str, ...]:
 def manual(table: Mapping[str, Command]) -> Mapping[str, str]:
     """What HELP says of each verb."""
     return {verb: f"{command.syntax}: {command.summary} ({command.reference})" for verb, command in table.items()}
+
+
+def page() -> str:
+    """The documentation of all commands, as Markdown."""
+    lines = [
+        "# FTP commands",
+        "",
+        "Made by `python -m aioftps3.ftp.commands > docs/commands.md`; a test compares the two. `HELP` tells the same.",
+        "",
+        "Commands are taken in any case, one at a time and in order; a client may send several without waiting. While",
+        "a transfer runs, `ABOR` and the commands marked so are answered at once, all others after it.",
+        "",
+        "| command | what it does | defined in | before login | during a transfer | in FEAT |",
+        "|---|---|---|---|---|---|",
+    ]
+    for family in FAMILIES:
+        for command in family.COMMANDS:
+            syntax = command.syntax.replace("|", "\\|")
+            names = f"`{syntax}`" + "".join(f", `{alias}`" for alias in command.aliases)
+            marks = (not command.login, command.during_transfer or command.verb == "ABOR")
+            before, during = ("yes" if mark else "" for mark in marks)
+            feature = f"`{command.feature}`" if command.feature else ""
+            lines.append(f"| {names} | {command.summary} | {command.reference} | {before} | {during} | {feature} |")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,18 @@
+"""Pages that the code writes are as the code would write them now."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from aioftps3 import settings
+from aioftps3.ftp import commands
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def test_the_page_of_commands_is_the_command_table() -> None:
+    assert (DOCS / "commands.md").read_text() == commands.page()
+
+
+def test_the_page_of_settings_is_the_option_table() -> None:
+    assert (DOCS / "settings.md").read_text() == settings.page()
