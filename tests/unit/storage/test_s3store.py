@@ -1,0 +1,294 @@
+from __future__ import annotations
+
+import inspect
+import random
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+
+import pytest
+
+from aioftps3.embedded import Answer, Call, ConnectionCut, EmbeddedS3, Limits, Proceed, Refusal
+from aioftps3.s3 import errors as s3errors
+from aioftps3.s3.budget import ByteBudget
+from aioftps3.s3.client import S3Client
+from aioftps3.s3.credentials import StaticCredentials
+from aioftps3.s3.models import Endpoint
+from aioftps3.s3.retry import RetryPolicy
+from aioftps3.s3.transport import AiohttpTransport
+from aioftps3.storage import errors
+from aioftps3.storage.s3store import RESUMES, S3Store, storage_error
+from aioftps3.storage.store import ObjectWriter
+
+KIB = 1024
+DATA = random.Random(3).randbytes(600 * KIB)
+
+EXPECTED: dict[str, type[errors.StorageError]] = {
+    "NoCredentials": errors.Misconfigured,
+    "S3ProtocolError": errors.Corrupt,
+    "ConnectFailed": errors.Unavailable,
+    "RequestTimedOut": errors.Unavailable,
+    "ConnectionBroken": errors.Unavailable,
+    "BodyTruncated": errors.Unavailable,
+    "NoSuchKey": errors.NotFound,
+    "NoSuchBucket": errors.Misconfigured,
+    "NoSuchUpload": errors.Unavailable,
+    "AccessDenied": errors.Denied,
+    "CredentialsRejected": errors.Misconfigured,
+    "ClockSkew": errors.Misconfigured,
+    "WrongRegion": errors.Misconfigured,
+    "PreconditionFailed": errors.Changed,
+    "Conflict": errors.Busy,
+    "InvalidRange": errors.RangeInvalid,
+    "Throttled": errors.Unavailable,
+    "ServerFault": errors.Unavailable,
+    "DigestMismatch": errors.Corrupt,
+    "TooLarge": errors.Quota,
+    "QuotaExceeded": errors.Quota,
+    "StorageFull": errors.StorageFull,
+    "KeyInvalid": errors.NameInvalid,
+    "ArchivedObject": errors.Archived,
+    "NotSupported": errors.NotSupported,
+}
+FAULTS_OF_OUR_OWN = {"S3Error", "RequestInvalid", "UploadEnded", "S3ResponseError", "RequestRejected"}
+
+
+def an_error(kind: type[s3errors.S3Error]) -> s3errors.S3Error:
+    if issubclass(kind, s3errors.S3ResponseError):
+        return kind("TheCode", 400, operation="PutObject", request_id="R1", message="bucket secret-name")
+    if issubclass(kind, s3errors.S3TransportError):
+        return kind("broken", may_have_acted=True)
+    if issubclass(kind, s3errors.DeleteFailed):
+        return kind([s3errors.DeleteFailure("k", "AccessDenied", "secret-name")])
+    return kind("broken")
+
+
+KINDS = [kind for _, kind in inspect.getmembers(s3errors, inspect.isclass) if issubclass(kind, s3errors.S3Error)]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_s3_error_has_its_storage_error(kind: type[s3errors.S3Error]) -> None:
+    error = storage_error(an_error(kind))
+
+    expected = {"DeleteFailed": errors.Denied, "S3TransportError": errors.Unavailable, **EXPECTED}
+    if kind.__name__ in FAULTS_OF_OUR_OWN:
+        assert type(error) is errors.StorageError
+    else:
+        assert type(error) is expected[kind.__name__]
+    assert error.reason == type(error).words
+    assert kind.__name__ in error.detail
+    assert "secret-name" not in str(error)
+
+
+def test_the_log_gets_code_status_and_request_id() -> None:
+    error = storage_error(s3errors.Throttled("SlowDown", 503, operation="PutObject", request_id="R1"))
+    assert error.request_id == "R1"
+    assert all(word in error.detail for word in ("Throttled", "SlowDown", "503", "R1", "PutObject"))
+    assert storage_error(s3errors.NoSuchKey("", 404)).request_id is None
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [("SlowDown", errors.Unavailable), ("InternalError", errors.Unavailable), ("Odd", errors.StorageError)],
+)
+def test_keys_that_could_not_be_deleted(code: str, kind: type[errors.StorageError]) -> None:
+    error = storage_error(s3errors.DeleteFailed([s3errors.DeleteFailure("k", code, "words")]))
+    assert type(error) is kind
+
+
+@dataclass
+class Scene:
+    server: EmbeddedS3
+    client: S3Client
+    store: S3Store
+
+    async def read(self, key: str, offset: int = 0) -> bytes:
+        body = await self.store.open_read(key, offset=offset)
+        try:
+            return b"".join([chunk async for chunk in body.chunks()])
+        finally:
+            await body.close()
+
+    def cut_downloads(self, times: int, after: Callable[[], None] = lambda: None) -> None:
+        """Drop the connection in the middle of the next ``times`` downloads."""
+        left = times
+
+        async def intercept(call: Call, proceed: Proceed) -> Answer:
+            nonlocal left
+            answer = await proceed()
+            if call.operation == "GetObject" and left and answer.status < 300:
+                left -= 1
+                whole = (
+                    answer.body if isinstance(answer.body, bytes) else b"".join([part async for part in answer.body])
+                )
+                answer.length = len(whole)
+                answer.body = half(whole)
+            return answer
+
+        async def half(whole: bytes) -> AsyncGenerator[bytes, None]:
+            yield whole[: len(whole) // 2]
+            after()
+            raise ConnectionCut
+
+        self.server.intercept = intercept
+
+    def refuse(self, operation: str, code: str, status: int) -> None:
+        async def intercept(call: Call, proceed: Proceed) -> Answer:
+            if call.operation == operation:
+                raise Refusal(code, status, "secret-name")
+            return await proceed()
+
+        self.server.intercept = intercept
+
+
+@pytest.fixture
+async def scene() -> AsyncIterator[Scene]:
+    limits = Limits(min_part=64 * KIB)
+    async with EmbeddedS3(bucket="bucket", access_key="key", secret_key="secret", limits=limits) as server:
+        client = S3Client(
+            AiohttpTransport(),
+            Endpoint.for_bucket("bucket", "us-east-1", server.url),
+            StaticCredentials("key", "secret"),
+            retry=RetryPolicy(attempts=2, base_seconds=0.001, throttling_base_seconds=0.001),
+        )
+        store = S3Store(client, ByteBudget(512 * KIB), part_size=64 * KIB, single_copy_bytes=300 * KIB)
+        try:
+            yield Scene(server, client, store)
+        finally:
+            await client.close()
+
+
+@pytest.mark.parametrize("offset", [0, 1000])
+async def test_a_download_goes_on_where_its_stream_broke(scene: Scene, offset: int) -> None:
+    scene.server.put("k", DATA)
+    scene.cut_downloads(RESUMES)
+    assert await scene.read("k", offset) == DATA[offset:]
+    assert scene.server.count("GetObject") == 1 + RESUMES
+
+
+async def test_a_download_that_breaks_too_often_is_given_up(scene: Scene) -> None:
+    scene.server.put("k", DATA)
+    scene.cut_downloads(RESUMES + 1)
+    with pytest.raises(errors.Unavailable):
+        await scene.read("k")
+    assert scene.server.count("GetObject") == 1 + RESUMES
+
+
+async def test_an_object_that_changed_midway_is_never_mixed(scene: Scene) -> None:
+    scene.server.put("k", DATA)
+    scene.cut_downloads(1, after=lambda: scene.server.put("k", bytes(len(DATA))))
+    with pytest.raises(errors.Changed):
+        await scene.read("k")
+
+
+async def test_an_object_that_shrank_or_went_midway_has_changed(scene: Scene) -> None:
+    scene.server.put("k", DATA)
+    scene.cut_downloads(1, after=lambda: scene.server.put("k", b"short"))
+    with pytest.raises(errors.Changed):
+        await scene.read("k")
+
+    scene.server.put("k", DATA)
+    scene.cut_downloads(1, after=lambda: scene.server.delete("k"))
+    with pytest.raises(errors.Changed):
+        await scene.read("k")
+
+
+async def test_a_large_object_is_copied_in_parts_with_its_description(scene: Scene) -> None:
+    scene.server.put("k", DATA, headers={"content-type": "text/x-odd", "x-amz-meta-mtime": "12"})
+    source = await scene.store.head("k")
+    assert source is not None
+    scene.server.clear()
+    await scene.store.copy(source, "target")
+
+    assert scene.server.read("target") == DATA
+    info = await scene.client.head_object("target")
+    assert info.content_type == "text/x-odd"
+    assert info.metadata["mtime"] == "12"
+    assert scene.server.count("UploadPartCopy") >= 1
+
+
+async def test_a_large_object_that_changed_is_not_copied(scene: Scene) -> None:
+    scene.server.put("k", DATA)
+    source = await scene.store.head("k")
+    assert source is not None
+    scene.server.put("k", bytes(len(DATA)))
+    with pytest.raises(errors.Changed):
+        await scene.store.copy(source, "target")
+    assert list(scene.server.objects()) == ["k"]
+
+
+@pytest.mark.parametrize(
+    ("operation", "code", "status", "kind"),
+    [
+        ("HeadObject", "", 403, errors.Denied),
+        ("GetObject", "AccessDenied", 403, errors.Denied),
+        ("GetObject", "InvalidObjectState", 403, errors.Archived),
+        ("ListObjectsV2", "NoSuchBucket", 404, errors.Misconfigured),
+        ("PutObject", "SlowDown", 503, errors.Unavailable),
+        ("PutObject", "EntityTooLarge", 400, errors.Quota),
+        ("CopyObject", "InternalError", 500, errors.Unavailable),
+        ("DeleteObject", "AccessDenied", 403, errors.Denied),
+        ("DeleteObjects", "MethodNotAllowed", 405, errors.NotSupported),
+    ],
+)
+async def test_no_s3_error_leaves_the_store(
+    scene: Scene, operation: str, code: str, status: int, kind: type[errors.StorageError]
+) -> None:
+    scene.server.put("k", b"data")
+    source = await scene.store.head("k")
+    assert source is not None
+    scene.refuse(operation, code, status)
+    works: dict[str, Callable[[], Awaitable[object]]] = {
+        "HeadObject": lambda: scene.store.head("k"),
+        "GetObject": lambda: scene.store.open_read("k"),
+        "ListObjectsV2": lambda: scene.store.list("k"),
+        "PutObject": lambda: scene.store.open_write("k").complete(),
+        "CopyObject": lambda: scene.store.copy(source, "target"),
+        "DeleteObject": lambda: scene.store.delete(("k",)),
+        "DeleteObjects": lambda: scene.store.delete(("k", "l")),
+    }
+    with pytest.raises(kind) as caught:
+        await works[operation]()
+    assert type(caught.value) is kind
+    assert isinstance(caught.value.__cause__, s3errors.S3Error)
+    assert "secret-name" not in str(caught.value)
+
+
+async def test_a_marker_is_written_again_when_its_answer_was_lost(scene: Scene) -> None:
+    lost = False
+
+    async def intercept(call: Call, proceed: Proceed) -> Answer:
+        nonlocal lost
+        answer = await proceed()
+        if not lost:
+            lost = True
+            raise ConnectionCut
+        return answer
+
+    scene.server.intercept = intercept
+    await scene.store.put_marker("d/")
+    assert scene.server.count("PutObject") == 2
+
+
+async def test_a_failed_upload_is_aborted_without_a_trace(scene: Scene) -> None:
+    scene.refuse("UploadPart", "AccessDenied", 403)
+    writer = scene.store.open_write("k")
+    with pytest.raises(errors.Denied):
+        await write_all(writer, DATA)
+    scene.server.intercept = None
+    await writer.abort()
+    assert scene.server.uploads_in_progress == []
+    assert scene.server.objects() == {}
+
+
+async def write_all(writer: ObjectWriter, data: bytes) -> None:
+    for start in range(0, len(data), 16 * KIB):
+        await writer.write(data[start : start + 16 * KIB])
+    await writer.complete()
+
+
+def test_an_upload_that_the_budget_cannot_hold_is_a_storage_error() -> None:
+    client = S3Client(
+        AiohttpTransport(), Endpoint.for_bucket("bucket", "us-east-1"), StaticCredentials("key", "secret")
+    )
+    with pytest.raises(errors.StorageError):
+        S3Store(client, ByteBudget(10)).open_write("k")
