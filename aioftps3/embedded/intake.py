@@ -162,25 +162,39 @@ async def receive_document(call: Call, *, limit: int = MAX_DOCUMENT, of_body: bo
 
 
 async def _copy(call: Call, writer: BlobWriter, expected: Expectations) -> None:
-    at_end = False
-    while not at_end:
-        block: list[bytes] = []
-        size = 0
-        while size < BLOCK:
-            data = await call.body.read()
-            if not data:
-                at_end = True
-                break
-            block.append(data)
-            size += len(data)
-        if size <= INLINE_BLOCK:
-            _absorb(block, writer, expected)
-        else:
-            # Shielded: a cancelled request must not abandon a writer that a thread is still writing to.
-            await _finished(asyncio.ensure_future(asyncio.to_thread(_absorb, block, writer, expected)))
+    """Read block after block; while a thread hashes and stores one, the next is read."""
+    work: asyncio.Future[None] | None = None
+    try:
+        at_end = False
+        while not at_end:
+            block, at_end = await _read_block(call)
+            if work is not None:
+                await _finished(work)
+                work = None
+            if sum(map(len, block)) <= INLINE_BLOCK:
+                _absorb(block, writer, expected)
+            else:
+                work = asyncio.ensure_future(asyncio.to_thread(_absorb, block, writer, expected))
+    finally:
+        if work is not None:
+            await _finished(work)
+
+
+async def _read_block(call: Call) -> tuple[list[bytes], bool]:
+    """The next BLOCK bytes or more, and whether the body is at its end."""
+    block: list[bytes] = []
+    size = 0
+    while size < BLOCK:
+        data = await call.body.read()
+        if not data:
+            return block, True
+        block.append(data)
+        size += len(data)
+    return block, False
 
 
 async def _finished(work: asyncio.Future[None]) -> None:
+    """Wait for a thread, past cancellation: nobody may abandon a writer that a thread is still writing to."""
     try:
         await asyncio.shield(work)
     except asyncio.CancelledError:
