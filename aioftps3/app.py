@@ -50,6 +50,9 @@ LAST_RECHECK_SECONDS = 60.0
 SPARE_CONNECTIONS = 16
 """Connections to S3 for requests that are no transfers: listings, deletes, renames."""
 
+CLOSE_SECONDS = 8.0
+"""For sessions to drop their clients and abort their uploads: `docker stop` kills after ten."""
+
 MIN_PASSWORD_LENGTH = 8
 
 log = logging.getLogger(__name__)
@@ -89,7 +92,7 @@ async def serve(settings: Settings, announce: Callable[[Addresses], None]) -> in
             authenticator=authenticator(settings),
             open_tree=tree_factory(settings, s3_client(settings, transport)),
         )
-        stack.push_async_callback(server.close)
+        stack.push_async_callback(_close, server)
         warn_about_choices(settings)
         try:
             await server.start()
@@ -310,6 +313,15 @@ async def _drained(server: FtpsServer, grace_seconds: float, signals: _Signals) 
     finally:
         await _cancelled(drain)
         await _cancelled(aborted)
+
+
+async def _close(server: FtpsServer) -> None:
+    """Close within a limit; what is left of the sessions then ends with the event loop."""
+    closing = asyncio.create_task(server.close())
+    done, _ = await asyncio.wait((closing,), timeout=CLOSE_SECONDS)
+    if not done:
+        log.warning("some sessions did not end in time and are dropped")
+        await _cancelled(closing)
 
 
 async def _watch_s3(client: S3Client, prefix: str) -> None:

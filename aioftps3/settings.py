@@ -12,6 +12,7 @@ The options themselves are declared in options.py. `SettingsError` is the only e
 """
 
 import difflib
+import os
 import re
 import reprlib
 import sys
@@ -83,10 +84,8 @@ def load(environ: Mapping[str, str], flags: Mapping[str, str] = NO_FLAGS) -> Set
         else:
             if found:
                 given[option.field] = found
-    if (
-        not given.keys() & {"access_key_id", "shared_credentials_file"}
-        and (usual := _usual_credentials(environ)).is_file()
-    ):
+    usual = _usual_credentials(environ)
+    if usual and not given.keys() & {"access_key_id", "shared_credentials_file"}:
         given["shared_credentials_file"] = _Given("~/.aws/credentials", str(usual))
     texts = {field: value.text for field, value in given.items() if value.text}
     bad = dict(_bad_values(texts, given))
@@ -180,8 +179,10 @@ def _missing(given: Mapping[str, _Given]) -> Iterator[Fault]:
         yield Fault("AIOFTPS3_TLS_CERT", "is missing beside AIOFTPS3_TLS_KEY; right would be both")
 
 
-def _usual_credentials(environ: Mapping[str, str]) -> Path:
-    return Path(environ.get("HOME") or Path("~").expanduser()) / ".aws" / "credentials"
+def _usual_credentials(environ: Mapping[str, str]) -> Path | None:
+    """AWS's shared credentials file in the home directory, if this process may read it."""
+    path = Path(environ.get("HOME") or "/") / ".aws" / "credentials"
+    return path if os.access(path, os.R_OK) else None
 
 
 def _conflicts(settings: Settings) -> Iterator[tuple[set[str], Fault]]:

@@ -239,14 +239,14 @@ def key_prefix(text: str) -> str:
 
 def readable_file(text: str) -> Path:
     """An existing file that this process may read."""
-    path = Path(text).expanduser()
     right = "the path of a file that the daemon may read"
     try:
+        path = Path(text).expanduser()
         with path.open("rb"):
             return path
     except FileNotFoundError:
         raise BadValueError("does not exist", right) from None
-    except (OSError, ValueError):
+    except (OSError, ValueError, RuntimeError):  # the last: a home directory that nobody knows
         raise BadValueError("cannot be read", right) from None
 
 

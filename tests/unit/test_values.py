@@ -202,6 +202,8 @@ def test_files_must_be_readable(tmp_path: Path) -> None:
         values.readable_file(str(tmp_path))
     with pytest.raises(BadValueError, match="cannot be read"):
         values.readable_file("a\x00b")
+    with pytest.raises(BadValueError, match="cannot be read"):
+        values.readable_file("~nobody-of-this-name/file")
 
 
 def test_logins_have_no_blanks_around_them() -> None:

@@ -1,0 +1,379 @@
+import asyncio
+import ftplib
+import json
+import logging
+import re
+import signal
+import socket
+import ssl
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import get_args
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+
+from aioftps3 import app
+from aioftps3.auth import User
+from aioftps3.certificates import fingerprint, make_self_signed
+from aioftps3.embedded import EmbeddedS3
+from aioftps3.ftp.config import FtpConfig, RequireTls, UploadEnd
+from aioftps3.options import Settings
+from aioftps3.s3.transport import AiohttpTransport
+from aioftps3.settings import SettingsError, load
+from aioftps3.storage import VirtualPath
+
+SECRET = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
+PASSWORD = "correct horse battery staple"
+README: Mapping[str, str] = {
+    "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
+    "AWS_SECRET_ACCESS_KEY": SECRET,
+    "AWS_S3_BUCKET_REGION": "eu-west-1",
+    "AWS_S3_BUCKET_HOST": "s3-eu-west-1.amazon.aws.com",
+    "AWS_S3_BUCKET_NAME": "my-bucket-name",
+    "FTP_USER_LOGIN": "user",
+    "FTP_USER_PASSWORD": PASSWORD,
+}
+LOCAL = {
+    "AIOFTPS3_HOST": "127.0.0.1",
+    "AIOFTPS3_PORT": "0",
+    "AIOFTPS3_IMPLICIT_PORT": "0",
+    "AIOFTPS3_DATA_PORTS": "0",
+    "AIOFTPS3_SHUTDOWN_GRACE": "10",
+}
+WAIT_SECONDS = 15
+
+
+# -- the parts ----------------------------------------------------------------------------------------------------
+
+
+def test_the_words_of_the_settings_are_those_of_the_server() -> None:
+    words = {name: set(get_args(field.annotation)) for name, field in Settings.model_fields.items()}
+    assert words["require_tls"] == {member.value for member in RequireTls}
+    assert words["upload_end"] == {member.value for member in UploadEnd}
+
+
+def test_the_defaults_of_the_settings_are_those_of_the_server() -> None:
+    assert app.ftp_config(load(README)) == FtpConfig()
+
+
+def test_port_0_of_the_implicit_listener_turns_it_off() -> None:
+    assert not app.ftp_config(load({**README, "AIOFTPS3_IMPLICIT_PORT": "0"})).implicit
+
+
+def test_the_ready_line_names_every_address() -> None:
+    addresses = [("explicit", "0.0.0.0", 8021), ("explicit", "::", 8021), ("implicit", "0.0.0.0", 8022)]
+    assert app.ready_line(addresses) == "ready ftp://0.0.0.0:8021 ftp://[::]:8021 ftps://0.0.0.0:8022"
+
+
+async def test_keys_come_from_the_environment_or_from_a_profile(tmp_path: Path) -> None:
+    given = await app.credentials(load({**README, "AWS_SESSION_TOKEN": "token"})).credentials()
+    assert (given.access_key, given.secret_key, given.session_token) == ("AKIDEXAMPLE", SECRET, "token")
+    file = tmp_path / "credentials"
+    file.write_text("[backup]\naws_access_key_id = OTHER\naws_secret_access_key = other-secret\n")
+    environ = {
+        name: value for name, value in README.items() if name not in {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
+    }
+    settings = load({**environ, "AWS_SHARED_CREDENTIALS_FILE": str(file), "AWS_PROFILE": "backup"})
+    assert (await app.credentials(settings).credentials()).access_key == "OTHER"
+
+
+async def test_trees_begin_at_the_prefix_of_the_daemon_and_of_the_user() -> None:
+    async with EmbeddedS3(bucket="my-bucket-name", access_key="AKIDEXAMPLE", secret_key=SECRET) as s3:
+        settings = load({**README, "AWS_S3_BUCKET_HOST": s3.url, "AIOFTPS3_PREFIX": "team", "AWS_S3_BUCKET_REGION": ""})
+        transport = app.s3_transport(settings)
+        tree = app.tree_factory(settings, app.s3_client(settings, transport))(User("joe", prefix="joe/"))
+        await tree.mkdir(VirtualPath("/inbox"))
+        await transport.close()
+        assert [request.key for request in s3.requests if request.operation == "PutObject"] == ["team/joe/inbox/"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("AIOFTPS3_REQUIRE_TLS", "none", "PASSWORDS AND FILES CAN BE READ"),
+        ("AIOFTPS3_REQUIRE_TLS", "control", "FILES CAN BE READ"),
+        ("AIOFTPS3_ALLOW_FOREIGN_DATA_PEER", "true", "WHOEVER CONNECTS"),
+        ("AIOFTPS3_UPLOAD_END", "trusting", "cut off"),
+        ("AWS_S3_BUCKET_HOST", "http://minio:9000", "clear text"),
+        ("FTP_USER_PASSWORD", "password", "easy to guess"),
+        ("FTP_USER_PASSWORD", "short", "easy to guess"),
+    ],
+)
+def test_unsafe_choices_are_said_loudly(name: str, value: str, words: str, caplog: pytest.LogCaptureFixture) -> None:
+    app.warn_about_choices(load({**README, name: value}))
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING
+    assert words in record.getMessage()
+
+
+def test_safe_choices_are_not_commented(caplog: pytest.LogCaptureFixture) -> None:
+    app.warn_about_choices(load({**README, "AWS_S3_BUCKET_HOST": "http://127.0.0.1:9000"}))
+    assert not caplog.records
+
+
+def test_a_start_without_certificate_makes_one_and_says_its_fingerprint(caplog: pytest.LogCaptureFixture) -> None:
+    app.load_contexts(load({**README, "AIOFTPS3_PUBLIC_HOST": "ftp.example.com"}))
+    assert "self-signed" in caplog.text
+    assert re.search(r"SHA-256 fingerprint is ([0-9A-F]{2}:){31}[0-9A-F]{2}", caplog.text)
+
+
+def test_a_certificate_may_hold_its_key(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    made = make_self_signed(["localhost"], now=datetime.now(UTC))
+    (tmp_path / "both.pem").write_bytes(made.pem)
+    with caplog.at_level(logging.INFO):
+        app.load_contexts(load({**README, "AIOFTPS3_TLS_CERT": str(tmp_path / "both.pem")}))
+    assert fingerprint(made.certificate) in caplog.text
+
+
+def test_a_key_of_another_certificate_is_a_fault_of_the_settings(tmp_path: Path) -> None:
+    one, other = (make_self_signed(["localhost"], now=datetime.now(UTC)) for _ in range(2))
+    (tmp_path / "cert.pem").write_bytes(one.certificate)
+    (tmp_path / "key.pem").write_bytes(other.key)
+    files = {"AIOFTPS3_TLS_CERT": str(tmp_path / "cert.pem"), "AIOFTPS3_TLS_KEY": str(tmp_path / "key.pem")}
+    with pytest.raises(SettingsError, match="AIOFTPS3_TLS_CERT and its key cannot be used"):
+        app.load_contexts(load({**README, **files}))
+
+
+def test_an_encrypted_key_is_refused_instead_of_asking_for_its_passphrase(tmp_path: Path) -> None:
+    made = make_self_signed(["localhost"], now=datetime.now(UTC))
+    key = serialization.load_pem_private_key(made.key, None)
+    encrypted = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.BestAvailableEncryption(b"passphrase"),
+    )
+    (tmp_path / "cert.pem").write_bytes(made.certificate)
+    (tmp_path / "key.pem").write_bytes(encrypted)
+    files = {"AIOFTPS3_TLS_CERT": str(tmp_path / "cert.pem"), "AIOFTPS3_TLS_KEY": str(tmp_path / "key.pem")}
+    with pytest.raises(SettingsError, match="AIOFTPS3_TLS_KEY is encrypted"):
+        app.load_contexts(load({**README, **files}))
+
+
+def test_a_ca_bundle_without_certificates_is_a_fault_of_the_settings(tmp_path: Path) -> None:
+    file = tmp_path / "ca.pem"
+    file.write_text("nothing")
+    with pytest.raises(SettingsError, match="AWS_CA_BUNDLE holds no certificate"):
+        app.s3_transport(load({**README, "AWS_CA_BUNDLE": str(file)}))
+
+
+async def test_connections_to_s3_suffice_for_all_transfers(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    class Transport(AiohttpTransport):
+        def __init__(self, *, ca_file: str | None = None, limit: int = 0) -> None:
+            asked.append(limit)
+
+    monkeypatch.setattr(app, "AiohttpTransport", Transport)
+    app.s3_transport(load(README))
+    app.s3_transport(load({**README, "AIOFTPS3_DATA_PORTS": "0"}))
+    assert asked == [20 + 32 + app.SPARE_CONNECTIONS, 1000 + 32 + app.SPARE_CONNECTIONS]
+
+
+# -- the daemon as a process --------------------------------------------------------------------------------------
+
+
+@dataclass
+class Daemon:
+    process: asyncio.subprocess.Process
+    port: int
+    errors: list[str]
+    """Lines of standard error so far."""
+    reader: "asyncio.Task[None]"
+    changed: asyncio.Condition
+
+    async def logged(self, words: str) -> str:
+        """The first line with these words, as soon as there is one."""
+        async with asyncio.timeout(WAIT_SECONDS), self.changed:
+            while True:
+                for line in self.errors:
+                    if words in line:
+                        return line
+                await self.changed.wait()
+
+    async def ended(self) -> int:
+        async with asyncio.timeout(WAIT_SECONDS):
+            await self.reader
+            return await self.process.wait()
+
+
+@asynccontextmanager
+async def daemon(environ: Mapping[str, str], *arguments: str) -> AsyncIterator[Daemon]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "aioftps3", "serve", *arguments, env=dict(environ), stdout=-1, stderr=-1
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    errors: list[str] = []
+    changed = asyncio.Condition()
+
+    async def read(stream: asyncio.StreamReader) -> None:
+        async for line in stream:
+            async with changed:
+                errors.append(line.decode())
+                changed.notify_all()
+
+    reader = asyncio.create_task(read(process.stderr))
+    try:
+        async with asyncio.timeout(WAIT_SECONDS):
+            line = (await process.stdout.readline()).decode()
+        match = re.search(r"^ready ftp://127\.0\.0\.1:([0-9]+)", line)
+        assert match, f"{line!r} {errors}"
+        yield Daemon(process, int(match[1]), errors, reader, changed)
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+        await reader
+        process._transport.close()  # type: ignore[attr-defined]  # else 3.11 warns of it when it is collected
+
+
+@pytest.fixture
+async def s3() -> AsyncIterator[EmbeddedS3]:
+    async with EmbeddedS3(
+        bucket="my-bucket-name", access_key="AKIDEXAMPLE", secret_key=SECRET, region="eu-west-1"
+    ) as server:
+        yield server
+
+
+@pytest.fixture
+def environ(s3: EmbeddedS3) -> Mapping[str, str]:
+    return {**README, **LOCAL, "AWS_S3_BUCKET_HOST": s3.url}
+
+
+def login(port: int) -> ftplib.FTP_TLS:
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    ftp = ftplib.FTP_TLS(context=context, timeout=WAIT_SECONDS)
+    ftp.connect("127.0.0.1", port)
+    ftp.login("user", PASSWORD)
+    ftp.prot_p()
+    return ftp
+
+
+def sent_away(ftp: ftplib.FTP_TLS) -> bool:
+    """Whether the client is told to go; then it does."""
+    line = ftp.getline()
+    ftp.close()
+    return line.startswith("421")
+
+
+async def test_the_daemon_serves_until_sigterm_and_logs_no_secret(s3: EmbeddedS3, environ: Mapping[str, str]) -> None:
+    async with daemon(environ) as running:
+        await running.logged("the bucket can be listed")
+
+        def upload_and_stay() -> ftplib.FTP_TLS:
+            ftp = login(running.port)
+            data = ftp.transfercmd("STOR /file")
+            data.sendall(b"content")
+            data.close()
+            ftp.voidresp()
+            return ftp
+
+        ftp = await asyncio.to_thread(upload_and_stay)
+        running.process.terminate()
+        assert await asyncio.to_thread(sent_away, ftp)
+        assert await running.ended() == 0
+        text = "".join(running.errors)
+    assert "self-signed" in text
+    assert PASSWORD not in text
+    assert SECRET not in text
+    assert "Traceback" not in text
+    assert [request.key for request in s3.requests if request.operation == "PutObject"] == ["file"]
+
+
+async def test_json_logs_are_one_object_a_line(environ: Mapping[str, str]) -> None:
+    async with daemon({**environ, "AIOFTPS3_LOG_FORMAT": "json"}, "--log-level", "debug") as running:
+        await running.logged("the bucket can be listed")
+        running.process.send_signal(signal.SIGINT)
+        assert await running.ended() == 0
+        assert all(
+            {"time", "level", "session", "logger", "message"} <= json.loads(line).keys() for line in running.errors
+        )
+
+
+async def test_a_running_upload_may_end_after_sigterm(s3: EmbeddedS3, environ: Mapping[str, str]) -> None:
+    async with daemon(environ) as running:
+        ftp = await asyncio.to_thread(login, running.port)
+        data = await asyncio.to_thread(ftp.transfercmd, "STOR /file")
+        data.sendall(b"first half, ")
+        running.process.terminate()
+        await running.logged("draining")
+
+        def finish() -> str:
+            data.sendall(b"second half")
+            data.unwrap()  # type: ignore[attr-defined]  # it is a TLS socket
+            data.close()
+            return ftp.voidresp()
+
+        assert (await asyncio.to_thread(finish)).startswith("226")
+        assert await asyncio.to_thread(sent_away, ftp)
+        assert await running.ended() == 0
+    assert "file" in [request.key for request in s3.requests if request.operation == "PutObject"]
+
+
+async def test_a_second_signal_aborts_and_stores_nothing(s3: EmbeddedS3, environ: Mapping[str, str]) -> None:
+    async with daemon({**environ, "AIOFTPS3_SHUTDOWN_GRACE": "3600"}) as running:
+        ftp = await asyncio.to_thread(login, running.port)
+        data = await asyncio.to_thread(ftp.transfercmd, "STOR /file")
+        data.sendall(b"half of it")
+        running.process.terminate()
+        await running.logged("draining")
+        running.process.terminate()
+        assert await running.ended() == 1
+        data.close()
+        ftp.close()
+        assert "Traceback" not in "".join(running.errors)
+    assert not [request for request in s3.requests if request.operation == "PutObject"]
+
+
+async def test_s3_that_is_not_there_is_said_and_served_around(environ: Mapping[str, str]) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        host = f"http://127.0.0.1:{unused.getsockname()[1]}"
+        async with daemon({**environ, "AWS_S3_BUCKET_HOST": host}) as running:
+            line = await running.logged("unreachable: the connection is refused")
+            assert " ERROR " in line
+            running.process.terminate()
+            assert await running.ended() == 0
+
+
+async def test_wrong_keys_are_said_at_start(environ: Mapping[str, str]) -> None:
+    async with daemon({**environ, "AWS_SECRET_ACCESS_KEY": "x" * 40}) as running:
+        assert " ERROR " in await running.logged("wrong keys (SignatureDoesNotMatch)")
+
+
+async def run(environ: Mapping[str, str], *arguments: str) -> tuple[int, str, str]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "aioftps3", *arguments, env=dict(environ), stdout=-1, stderr=-1
+    )
+    async with asyncio.timeout(WAIT_SECONDS):
+        out, err = await process.communicate()
+    assert process.returncode is not None
+    return process.returncode, out.decode(), err.decode()
+
+
+async def test_check_says_a_line_for_each_check(s3: EmbeddedS3, environ: Mapping[str, str]) -> None:
+    code, out, err = await run(environ, "check")
+    assert code == 0, err
+    assert [line[:5].strip() for line in out.splitlines()] == ["ok"] * 4
+    code, out, err = await run({**environ, "AWS_S3_BUCKET_NAME": "another"}, "check")
+    assert code == 1, err
+    assert "WRONG S3 bucket another" in out
+    assert "there is no such bucket" in out
+
+
+async def test_a_port_that_is_taken_is_exit_code_1(environ: Mapping[str, str]) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        code, out, err = await run(environ, "--port", str(taken.getsockname()[1]))
+    assert code == 1
+    assert out == ""
+    assert "aioftps3: cannot listen: " in err
+    assert "Traceback" not in err
