@@ -204,6 +204,15 @@ class TestStore:
         await body.close()
         await body.close()
 
+    async def test_reading_can_stop_early(self, backend: Backend) -> None:
+        backend.seed("k", bytes(4 * 1024 * KIB))
+        body = await backend.store.open_read("k")
+        async for chunk in body.chunks():
+            assert chunk
+            break
+        await body.close()
+        assert await get(backend.store, "k", offset=4 * 1024 * KIB - 2) == bytes(2)
+
     async def test_an_offset_past_the_end_is_refused(self, backend: Backend) -> None:
         backend.seed("k", b"0123456789")
         with pytest.raises(RangeInvalid):
