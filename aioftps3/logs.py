@@ -80,6 +80,10 @@ class _Formatter(logging.Formatter):
     def _traceback(self, record: logging.LogRecord) -> str:
         return self._blot(self.formatException(record.exc_info)) if record.exc_info else ""
 
+    def _session(self, record: logging.LogRecord) -> str:
+        """The session that the record names itself (by a LoggerAdapter), else the task's."""
+        return str(getattr(record, "session", None) or session.get())
+
     def _blot(self, text: str) -> str:
         return self._blotted.sub(STARS, text) if self._blotted else text
 
@@ -89,23 +93,25 @@ class TextFormatter(_Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """See logging.Formatter.format."""
-        head = f"{_time(record)} {record.levelname} [{session.get()}] {record.name}: "
+        head = f"{_time(record)} {record.levelname} [{escape(self._session(record))}] {record.name}: "
         traceback = "".join(f"\n    {escape(line)}" for line in self._traceback(record).splitlines())
         return f"{head}{escape(self._message(record))}{traceback}"
 
 
 class JsonFormatter(_Formatter):
-    """One JSON object a line: time, level, session, logger, message, and exception if there is one."""
+    """One JSON object a line: time, level, session, logger, message, and where there are any peer and exception."""
 
     def format(self, record: logging.LogRecord) -> str:
         """See logging.Formatter.format."""
         fields = {
             "time": _time(record),
             "level": record.levelname,
-            "session": session.get(),
+            "session": self._session(record),
             "logger": record.name,
             "message": self._message(record),
         }
+        if (peer := getattr(record, "peer", None)) is not None:
+            fields["peer"] = str(peer)
         if traceback := self._traceback(record):
             fields["exception"] = traceback
         return json.dumps(fields)

@@ -82,6 +82,17 @@ def test_lines_carry_the_session_also_from_its_tasks(stream: io.StringIO) -> Non
     assert "[-] aioftps3.test: outside" in outside
 
 
+def test_an_adapter_may_name_the_session_and_the_peer(stream: io.StringIO) -> None:
+    adapter = logging.LoggerAdapter(log, {"session": "beef", "peer": "192.0.2.1"})
+    logs.configure("info", json_lines=False, stream=stream)
+    adapter.info("text")
+    logs.configure("info", json_lines=True, stream=stream)
+    adapter.info("json")
+    text, record = stream.getvalue().splitlines()
+    assert "[beef] aioftps3.test: text" in text
+    assert (json.loads(record)["session"], json.loads(record)["peer"]) == ("beef", "192.0.2.1")
+
+
 def test_session_ids_differ() -> None:
     assert len({logs.new_session_id() for _ in range(100)}) == 100
 
