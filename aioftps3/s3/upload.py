@@ -255,6 +255,7 @@ class Upload:
         upload_id = await self._create()
         while len(self._sending) >= self._parts_in_flight:
             await asyncio.wait(self._sending, return_when=asyncio.FIRST_COMPLETED)
+            self._harvest()
         self._raise_failure()
         part, self._part = self._part, None
         if part is None:

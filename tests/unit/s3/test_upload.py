@@ -1,0 +1,402 @@
+"""Streaming uploads: what is sent, what is left behind, what memory is held."""
+
+import asyncio
+import hashlib
+
+import pytest
+
+from aioftps3.s3.budget import ByteBudget
+from aioftps3.s3.errors import (
+    ConnectionBroken,
+    PreconditionFailed,
+    RequestInvalid,
+    S3Error,
+    ServerFault,
+    Throttled,
+    TooLarge,
+    UploadEnded,
+)
+from aioftps3.s3.models import WRITE_ID_METADATA
+from aioftps3.s3.upload import LARGEST_PART_BYTES, MIB, PARTS, Upload, capacity, first_part_size, part_size
+from tests.unit.s3 import fakes
+from tests.unit.s3.fakes import Answered, FakeS3, Fault, LostAfter, LostBefore, client_of, header, is_whole, settle
+
+PART = 64
+
+
+def content(size: int) -> bytes:
+    return b"".join(hashlib.sha256(str(number).encode()).digest() for number in range(size // 32 + 1))[:size]
+
+
+async def send(upload: Upload, data: bytes, step: int = 10) -> None:
+    for start in range(0, len(data), step):
+        await upload.write(data[start : start + step])
+
+
+@pytest.mark.parametrize("step", [1, 10, PART, 1000])
+@pytest.mark.parametrize("size", [0, 1, PART - 1, PART])
+async def test_what_fits_into_one_part_is_one_put(size: int, step: int) -> None:
+    fake, budget = FakeS3(), ByteBudget(10 * PART)
+    upload = Upload(client_of(fake), "k", budget=budget, part_size=PART, content_type="text/plain")
+    await send(upload, content(size), step)
+    result = await upload.complete()
+    assert fake.requests == ["PutObject"]
+    assert fake.objects == {"k": content(size)}
+    assert result.size == size
+    assert result.etag == fakes.etag(content(size))
+    assert header(fake.sent[0], "content-type") == "text/plain"
+    assert WRITE_ID_METADATA not in fake.metadata["k"]
+    assert is_whole(budget)
+
+
+@pytest.mark.parametrize("sign_payload", [True, False])
+@pytest.mark.parametrize("step", [1, 10, PART, 1000])
+@pytest.mark.parametrize("size", [PART + 1, 2 * PART - 1, 2 * PART, 2 * PART + 1, 13 * PART + 5])
+async def test_more_than_one_part_is_a_multipart_upload(size: int, step: int, sign_payload: bool) -> None:
+    fake, budget = FakeS3(), ByteBudget(10 * PART)
+    client = client_of(fake, sign_payload=sign_payload)
+    upload = Upload(client, "k", budget=budget, part_size=PART, metadata={"a": "b"})
+    await send(upload, content(size), step)
+    assert fake.objects == {}
+    result = await upload.complete()
+    parts = -(-size // PART)
+    assert fake.count("UploadPart") == parts
+    assert len(fake.requests) == parts + 2
+    assert fake.objects == {"k": content(size)}
+    assert fake.uploads == {}
+    assert result.size == upload.size == size
+    assert fake.metadata["k"].items() >= {"a": "b"}.items()
+    assert is_whole(budget)
+
+
+async def test_no_multipart_upload_is_created_before_a_byte_beyond_the_first_part() -> None:
+    fake = FakeS3()
+    upload = Upload(client_of(fake), "k", budget=ByteBudget(10 * PART), part_size=PART)
+    await upload.write(content(PART))
+    await settle()
+    assert fake.requests == []
+    await upload.write(b"x")
+    assert "CreateMultipartUpload" in fake.requests
+    await upload.abort()
+
+
+async def test_parts_are_hashed_and_signed_when_payloads_are() -> None:
+    fake = FakeS3()
+    upload = Upload(client_of(fake, sign_payload=True), "k", budget=ByteBudget(10 * PART), part_size=PART)
+    await send(upload, content(2 * PART))
+    await upload.complete()
+    hashes = {
+        header(request, "x-amz-content-sha256") for request in fake.sent if fakes.describe(request)[0] == "UploadPart"
+    }
+    assert hashes == {hashlib.sha256(content(2 * PART)[start : start + PART]).hexdigest() for start in (0, PART)}
+
+
+async def test_parts_on_their_way_and_memory_are_bounded() -> None:
+    fake, budget = FakeS3(), ByteBudget(100 * PART)
+    fake.parts_gate = asyncio.Event()
+    upload = Upload(client_of(fake), "k", budget=budget, part_size=PART, parts_in_flight=3)
+    writer = asyncio.create_task(send(upload, content(20 * PART)))
+    await settle(200)
+    assert fake.parts_in_flight == 3
+    assert not writer.done()
+    assert budget.in_use == 4 * PART
+    fake.parts_gate.set()
+    await writer
+    await upload.complete()
+    assert fake.most_parts_in_flight == 3
+    assert fake.objects == {"k": content(20 * PART)}
+    assert is_whole(budget)
+
+
+async def test_many_uploads_with_a_small_budget_all_end() -> None:
+    fake, budget = FakeS3(), ByteBudget(2 * PART)
+    client = client_of(fake)
+
+    async def one(name: str) -> None:
+        upload = Upload(client, name, budget=budget, part_size=PART)
+        await send(upload, content(7 * PART + 3), 50)
+        await upload.complete()
+
+    await asyncio.gather(*(one(f"k{number}") for number in range(12)))
+    assert all(data == content(7 * PART + 3) for data in fake.objects.values())
+    assert len(fake.objects) == 12
+    assert is_whole(budget)
+
+
+@pytest.mark.parametrize("fault", [Answered(403, "AccessDenied"), LostBefore(), LostAfter()])
+@pytest.mark.parametrize(
+    "where", [("CreateMultipartUpload", 0), ("UploadPart", 0), ("UploadPart", 2), ("UploadPart", 4)]
+)
+async def test_failed_request_fails_the_upload_and_leaves_nothing(where: tuple[str, int], fault: Fault) -> None:
+    fake, budget = FakeS3(), ByteBudget(10 * PART)
+    fake.faults[where] = fault
+    upload = Upload(client_of(fake), "k", budget=budget, part_size=PART)
+
+    async def whole() -> None:
+        await send(upload, content(4 * PART + 1))
+        await upload.complete()
+
+    with pytest.raises(S3Error):
+        await whole()
+    with pytest.raises(UploadEnded):
+        await upload.write(b"x")
+    with pytest.raises(UploadEnded):
+        await upload.complete()
+    await upload.abort()
+    await upload.abort()
+    assert fake.objects == {}
+    # An upload whose creation was answered to nobody has an id that nobody knows.
+    unknown = isinstance(fault, LostAfter) and where[0] == "CreateMultipartUpload"
+    assert len(fake.uploads) == int(unknown)
+    assert is_whole(budget)
+
+
+async def test_failure_of_an_earlier_part_is_raised_by_the_next_write() -> None:
+    fake, budget = FakeS3(), ByteBudget(10 * PART)
+    fake.faults["UploadPart", 0] = Answered(503, "SlowDown")
+    upload = Upload(client_of(fake), "k", budget=budget, part_size=PART)
+    await upload.write(content(PART + 1))
+    await settle()
+    with pytest.raises(Throttled):
+        await upload.write(b"x")
+    await upload.abort()
+    assert fake.uploads == {}
+    assert is_whole(budget)
+
+
+async def test_failed_part_is_sent_again_from_memory() -> None:
+    fake, budget = FakeS3(), ByteBudget(10 * PART)
+    fake.faults["UploadPart", 0] = Answered(500, "InternalError")
+    fake.faults["UploadPart", 3] = LostAfter()
+    fake.faults["UploadPart", 4] = Answered(400, "BadDigest")
+    upload = Upload(client_of(fake, retry=fakes.PATIENT), "k", budget=budget, part_size=PART)
+    await send(upload, content(4 * PART + 1))
+    await upload.complete()
+    assert fake.objects == {"k": content(4 * PART + 1)}
+    assert fake.count("UploadPart") == 5 + 3
+
+
+@pytest.mark.parametrize("forgets", [True, False])
+@pytest.mark.parametrize("patient", [True, False])
+async def test_lost_answer_to_complete_is_looked_up(forgets: bool, patient: bool) -> None:
+    fake, budget = FakeS3(), ByteBudget(10 * PART)
+    fake.forgets_completed_uploads = forgets
+    fake.faults["CompleteMultipartUpload", 0] = LostAfter()
+    client = client_of(fake, retry=fakes.PATIENT if patient else fakes.NO_RETRIES)
+    upload = Upload(client, "k", budget=budget, part_size=PART)
+    await send(upload, content(3 * PART))
+    result = await upload.complete()
+    assert result.size == 3 * PART
+    assert fake.objects == {"k": content(3 * PART)}
+    assert is_whole(budget)
+
+
+async def test_another_writers_object_is_not_taken_for_ours() -> None:
+    fake, budget = FakeS3(), ByteBudget(10 * PART)
+    fake.objects["k"] = content(3 * PART)
+    fake.metadata["k"] = {WRITE_ID_METADATA: "somebody else"}
+    fake.faults["CompleteMultipartUpload", 0] = LostBefore()
+    upload = Upload(client_of(fake), "k", budget=budget, part_size=PART)
+    await send(upload, content(3 * PART))
+    with pytest.raises(ConnectionBroken):
+        await upload.complete()
+    await upload.abort()
+    assert fake.uploads == {}
+
+
+async def test_complete_that_answers_200_with_an_error_fails() -> None:
+    fake, budget = FakeS3(), ByteBudget(10 * PART)
+    error = b'\n  <?xml version="1.0"?><Error><Code>InternalError</Code></Error>'
+    fake.faults["CompleteMultipartUpload", 0] = Answered(200, body=error)
+    upload = Upload(client_of(fake), "k", budget=budget, part_size=PART)
+    await send(upload, content(3 * PART))
+    with pytest.raises(ServerFault):
+        await upload.complete()
+    await upload.abort()
+    assert fake.objects == {}
+    assert fake.uploads == {}
+
+
+@pytest.mark.parametrize("size", [5, 3 * PART])
+async def test_condition_is_checked_when_the_object_is_written(size: int) -> None:
+    fake, budget = FakeS3(), ByteBudget(10 * PART)
+    fake.objects["k"], fake.metadata["k"] = b"old", {}
+    upload = Upload(client_of(fake), "k", budget=budget, part_size=PART, if_none_match="*")
+    await send(upload, content(size))
+    with pytest.raises(PreconditionFailed):
+        await upload.complete()
+    await upload.abort()
+    assert fake.objects == {"k": b"old"}
+    assert fake.uploads == {}
+    assert is_whole(budget)
+
+
+@pytest.mark.parametrize("size", [0, 5, 3 * PART])
+async def test_condition_made_false_by_our_own_lost_attempt_is_no_failure(size: int) -> None:
+    fake, budget = FakeS3(), ByteBudget(10 * PART)
+    fake.faults["PutObject", 0] = LostAfter()
+    fake.faults["CompleteMultipartUpload", 0] = LostAfter()
+    upload = Upload(client_of(fake, retry=fakes.PATIENT), "k", budget=budget, part_size=PART, if_none_match="*")
+    await send(upload, content(size))
+    assert (await upload.complete()).size == size
+    assert fake.objects == {"k": content(size)}
+
+
+async def test_abort_is_repeated_while_parts_come_to_life(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aioftps3.s3.completion.ABORT_PAUSE_SECONDS", 0.0)
+    fake, budget = FakeS3(), ByteBudget(10 * PART)
+    fake.parts_gate = asyncio.Event()
+    fake.late_parts = 2
+    upload = Upload(client_of(fake), "k", budget=budget, part_size=PART)
+    await upload.write(content(PART + 1))
+    await settle()
+    await upload.abort()
+    assert fake.count("AbortMultipartUpload") == 3
+    assert fake.parts_in_flight == 0
+    assert fake.uploads == {}
+    assert is_whole(budget)
+
+
+async def test_failed_abort_can_be_repeated() -> None:
+    fake, budget = FakeS3(), ByteBudget(10 * PART)
+    fake.faults["AbortMultipartUpload", 0] = LostBefore()
+    upload = Upload(client_of(fake), "k", budget=budget, part_size=PART)
+    await upload.write(content(PART + 1))
+    with pytest.raises(ConnectionBroken):
+        await upload.abort()
+    assert is_whole(budget)
+    await upload.abort()
+    assert fake.uploads == {}
+
+
+async def test_abort_of_a_small_upload_sends_nothing() -> None:
+    fake, budget = FakeS3(), ByteBudget(10 * PART)
+    upload = Upload(client_of(fake), "k", budget=budget, part_size=PART)
+    await upload.write(b"abc")
+    assert budget.in_use == PART
+    await upload.abort()
+    assert fake.requests == []
+    assert is_whole(budget)
+
+
+async def test_abort_after_complete_does_nothing() -> None:
+    fake = FakeS3()
+    upload = Upload(client_of(fake), "k", budget=ByteBudget(PART), part_size=PART)
+    await upload.write(b"abc")
+    await upload.complete()
+    await upload.abort()
+    assert fake.requests == ["PutObject"]
+    with pytest.raises(UploadEnded):
+        await upload.complete()
+
+
+async def test_part_buffers_are_used_again() -> None:
+    fake, budget = FakeS3(), ByteBudget(10 * PART)
+    seen: set[int] = set()
+    take = budget.take_buffer
+
+    def taking(size: int) -> bytearray:
+        buffer = take(size)
+        seen.add(id(buffer))
+        kept.append(buffer)
+        return buffer
+
+    kept: list[bytearray] = []
+    budget.take_buffer = taking  # type: ignore[method-assign] # watches the real one
+    upload = Upload(client_of(fake), "k", budget=budget, part_size=PART, parts_in_flight=1)
+    await send(upload, content(20 * PART))
+    await upload.complete()
+    assert len(seen) <= 3
+
+
+async def scenario(fake: FakeS3, upload: Upload, size: int) -> None:
+    try:
+        await send(upload, content(size), 40)
+        await upload.complete()
+    except BaseException:
+        await asyncio.shield(asyncio.create_task(upload.abort()))
+        raise
+
+
+@pytest.mark.parametrize("size", [5, PART, 5 * PART + 1])
+async def test_cancellation_at_every_step_leaves_all_or_nothing(size: int) -> None:
+    for turns in range(400):
+        fake, budget = FakeS3(), ByteBudget(3 * PART)
+        upload = Upload(client_of(fake), "k", budget=budget, part_size=PART, parts_in_flight=2)
+        task = asyncio.create_task(scenario(fake, upload, size))
+        await settle(turns)
+        cancelled = task.cancel()
+        await asyncio.wait({task})
+        assert fake.objects in ({}, {"k": content(size)})
+        assert fake.uploads == {}
+        assert fake.parts_in_flight == 0
+        assert is_whole(budget)
+        if not cancelled:
+            assert fake.objects == {"k": content(size)}
+            return
+    pytest.fail("the upload never ended")
+
+
+async def test_cancelled_abort_can_be_called_again() -> None:
+    for turns in range(60):
+        fake, budget = FakeS3(), ByteBudget(10 * PART)
+        fake.parts_gate = asyncio.Event()
+        upload = Upload(client_of(fake), "k", budget=budget, part_size=PART)
+        await upload.write(content(3 * PART + 1))
+        aborting = asyncio.create_task(upload.abort())
+        await settle(turns)
+        cancelled = aborting.cancel()
+        await asyncio.wait({aborting})
+        await upload.abort()
+        assert fake.uploads == {}
+        assert is_whole(budget)
+        if not cancelled:
+            return
+    pytest.fail("the abort never ended")
+
+
+async def test_concurrent_aborts_share_the_work() -> None:
+    fake = FakeS3()
+    upload = Upload(client_of(fake), "k", budget=ByteBudget(10 * PART), part_size=PART)
+    await upload.write(content(PART + 1))
+    await settle()
+    await asyncio.gather(upload.abort(), upload.abort())
+    assert fake.count("AbortMultipartUpload") == 1
+
+
+def test_part_sizes_grow_by_doubling() -> None:
+    assert [part_size(number, 8 * MIB) for number in (1, 1000, 1001, 2001, 9001)] == [
+        8 * MIB,
+        8 * MIB,
+        16 * MIB,
+        32 * MIB,
+        4096 * MIB,
+    ]
+    assert part_size(9001, 8 * MIB, 64 * MIB) == 64 * MIB
+    assert max(part_size(number, 64 * MIB) for number in range(1, PARTS + 1)) == LARGEST_PART_BYTES
+
+
+def test_expected_size_makes_parts_large_enough_up_to_s3s_limit() -> None:
+    limit = PARTS * LARGEST_PART_BYTES
+    first = first_part_size(8 * MIB, limit, LARGEST_PART_BYTES)
+    assert capacity(first) >= limit
+    assert first_part_size(8 * MIB, None, LARGEST_PART_BYTES) == 8 * MIB
+    assert first_part_size(8 * MIB, 2**40, LARGEST_PART_BYTES) == 8 * MIB
+    assert capacity(8 * MIB) > 7 * 2**40
+
+
+async def test_stream_longer_than_all_parts_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aioftps3.s3.upload.PARTS", 3)
+    fake, budget = FakeS3(), ByteBudget(10 * PART)
+    upload = Upload(client_of(fake), "k", budget=budget, part_size=PART)
+    await send(upload, content(3 * PART))
+    with pytest.raises(TooLarge):
+        await upload.write(b"x")
+    await upload.abort()
+    assert fake.uploads == {}
+    assert is_whole(budget)
+
+
+async def test_part_larger_than_the_budget_is_refused() -> None:
+    with pytest.raises(RequestInvalid):
+        Upload(client_of(FakeS3()), "k", budget=ByteBudget(PART - 1), part_size=PART)
