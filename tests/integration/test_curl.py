@@ -11,7 +11,7 @@ import pytest
 
 from tests.integration.clients import curl, needs_curl, url
 from tests.support.backends import Backend
-from tests.support.daemon import Access
+from tests.support.daemon import Access, Daemon
 
 pytestmark = needs_curl
 
@@ -165,9 +165,8 @@ def test_a_wrong_password_is_refused(access: Access) -> None:
     curl(access, "--user", f"{access.login}:wrong", url(access, ""), exit_code=login_denied)
 
 
-def test_clear_text_is_refused(access: Access) -> None:
-    if access.implicit:
-        pytest.skip("implicit TLS has no clear text")
+def test_a_login_in_clear_text_is_refused(daemon: Daemon) -> None:
+    access = daemon.access("explicit")
     login_denied = 67
     refused = curl(access, "--no-ssl-reqd", url(access, ""), exit_code=login_denied)
     assert b"534" in refused.stderr

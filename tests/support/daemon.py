@@ -19,7 +19,7 @@ from typing import Self
 from aioftps3.certificates import make_self_signed
 from tests.support.polling import wait_until
 
-__all__ = ("HOST", "Access", "Daemon", "daemon_environment", "run_aioftps3")
+__all__ = ("HOST", "ROOT", "Access", "Daemon", "daemon_environment", "run_aioftps3")
 
 ROOT = Path(__file__).parents[2]
 HOST = "127.0.0.1"
