@@ -77,9 +77,12 @@ class PortPool:
                     self._waiters.append(waiter)
                     try:
                         await waiter
-                    finally:
+                    except asyncio.CancelledError:
                         if waiter in self._waiters:
                             self._waiters.remove(waiter)
+                        elif not waiter.cancelled():
+                            self._wake_next()  # the port that woke us is for another one now
+                        raise
         except TimeoutError as error:
             raise NoFreePort from error
 
@@ -104,6 +107,9 @@ class PortPool:
         if self._any:
             return
         self._free.append(port)
+        self._wake_next()
+
+    def _wake_next(self) -> None:
         while self._waiters:
             waiter = self._waiters.popleft()
             if not waiter.done():
