@@ -1,6 +1,6 @@
 """An FTP server over a memory store and a client that does exactly what a test says, down to each TCP and TLS event.
 
-`running_server` also is the leak check: after its block no session, task, socket or data port of the server may be left.
+`running_server` also is the leak check: after its block no session, task, socket or data port may be left.
 """
 
 from __future__ import annotations
@@ -182,8 +182,7 @@ class Wire:
             if self.ended_by in ("fin", "reset") and not self._incoming.pending:
                 return b""
             if self.tls is None:
-                data = await self._receive_raw(limit)
-                return data
+                return await self._receive_raw(limit)
             try:
                 data = self.tls.read(limit)
             except ssl.SSLWantReadError:
@@ -409,7 +408,9 @@ class Running:
         """The port that is listened on."""
         return next(port for found, _, port in self.server.addresses if found == kind)
 
-    async def connect(self, kind: str = "explicit", *, context: ssl.SSLContext | None = None, **options: Any) -> FtpClient:
+    async def connect(
+        self, kind: str = "explicit", *, context: ssl.SSLContext | None = None, **options: Any
+    ) -> FtpClient:
         """A client before its greeting."""
         wire = await Wire.connect(self.port(kind), **options)
         self.wires.append(wire)
