@@ -22,6 +22,9 @@ _TLS_HANDSHAKE_RECORD = b"\x16\x03"
 _TCP_INFO_RTT_OFFSET = 68
 """Where Linux's struct tcp_info holds the smoothed round-trip time, an unsigned 32-bit number of microseconds."""
 
+_CLOSE_SECONDS = 1.0
+"""How long a client may take to answer our close of the connection."""
+
 _KEEPALIVE_IDLE_SECONDS = 60
 """NAT devices forget idle connections after some minutes; a probe a minute keeps the control connection known."""
 
@@ -140,8 +143,10 @@ class ControlChannel:
         transport.abort()
 
     async def close(self) -> None:
-        """Close the connection, without waiting long for a client that does not."""
+        """Close the connection in order, or drop it when the client has not closed its end in a moment."""
         self._writer.close()
-        with contextlib.suppress(OSError, TimeoutError):
-            async with asyncio.timeout(self._write_timeout):
+        try:
+            async with asyncio.timeout(_CLOSE_SECONDS):
                 await self._writer.wait_closed()
+        except (OSError, TimeoutError):
+            self.abort()
