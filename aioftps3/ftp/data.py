@@ -12,6 +12,7 @@ What must stay true:
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import enum
 import socket
 import ssl
@@ -75,9 +76,9 @@ class DataConnection(asyncio.Protocol):
         Raises DataLost when the handshake fails or takes too long. The socket is closed on any failure.
         """
         loop = asyncio.get_running_loop()
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection = cls(encrypted=context is not None, stall_timeout=stall_timeout)
         try:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             raw, _ = await loop.connect_accepted_socket(lambda: connection, sock)
         except OSError as error:
             sock.close()
@@ -208,10 +209,10 @@ class DataConnection(asyncio.Protocol):
         transport = self._require_open()
         if self._raw is not None:
             self._raw.set_write_buffer_limits(high=0)
-        if self._encrypted:
-            # asyncio's TLS pauses at the high-water mark, its sockets above it: this is the "nothing left" of each.
-            transport.set_write_buffer_limits(high=1)
-        await self._drain()
+        while self._unsent():
+            # Pauses us until nothing is left. TLS may then hand the socket more at once, so that there is a next time.
+            transport.set_write_buffer_limits(high=0)
+            await self._drain()
         transport.close()
 
     async def wait_closed(self, timeout: float) -> None:
@@ -229,9 +230,11 @@ class DataConnection(asyncio.Protocol):
             self._transport.close()
 
     def _require_open(self) -> asyncio.Transport:
-        if self._transport is None or self._closed.done() or self._transport.is_closing():
+        transport, raw = self._transport, self._raw
+        # Over TLS only the raw transport knows at once that a send failed; the other one hears of it a round later.
+        if transport is None or raw is None or transport.is_closing() or raw.is_closing() or self._closed.done():
             raise DataLost("the client closed the data connection")
-        return self._transport
+        return transport
 
     async def _drain(self) -> None:
         while self._writing_paused and not self._closed.done():
@@ -264,4 +267,5 @@ def _acknowledge_quickly(sock: socket.socket | None) -> None:
     """Ask for immediate ACKs: Nagle and delayed ACKs would hold a small TLS upload back for 40 ms."""
     quickack = getattr(socket, "TCP_QUICKACK", None)
     if sock is not None and quickack is not None:
-        sock.setsockopt(socket.IPPROTO_TCP, quickack, 1)
+        with contextlib.suppress(OSError):  # the peer may be gone already
+            sock.setsockopt(socket.IPPROTO_TCP, quickack, 1)

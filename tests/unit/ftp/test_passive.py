@@ -267,7 +267,7 @@ async def test_close_during_the_handshake_drops_the_connection() -> None:
     async with a_door(context=server_contexts().data) as door:
         wire = await Wire.connect(door.listener.port)
         while not await refused(door.listener.port):
-            await asyncio.sleep(0)
+            await settle()
         door.listener.close()
         assert await wire.receive() == b""
         wire.close()

@@ -1,0 +1,322 @@
+"""Data connections: every byte, in order, bounded, and how the stream ended."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import random
+import socket
+import ssl
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+
+from aioftps3.ftp import data as data_module
+from aioftps3.ftp.data import DataConnection, DataLost, DataStalled, StreamEnd
+from tests.support.ftp_session import HOST, Wire, client_context, open_sockets, server_contexts, settle, sha256
+
+MIB = 1024 * 1024
+TLS12, TLS13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
+KINDS = [None, TLS12, TLS13]
+SIZES = [0, 1, 8 * MIB]
+
+kinds = pytest.mark.parametrize("kind", KINDS, ids=["clear", "tls1.2", "tls1.3"])
+tls_kinds = pytest.mark.parametrize("kind", KINDS[1:], ids=["tls1.2", "tls1.3"])
+
+
+@contextlib.asynccontextmanager
+async def a_pair(
+    kind: ssl.TLSVersion | None = None, *, stall: float = 5, receive_buffer: int | None = None
+) -> AsyncIterator[tuple[DataConnection, Wire]]:
+    """The server's end and the client's end of a connection."""
+    sockets, tasks = open_sockets(), asyncio.all_tasks()
+    loop = asyncio.get_running_loop()
+    with socket.create_server((HOST, 0)) as listener:
+        listener.setblocking(False)
+        wire = await Wire.connect(listener.getsockname()[1], receive_buffer=receive_buffer)
+        sock, _ = await loop.sock_accept(listener)
+    opening = asyncio.create_task(
+        DataConnection.open(
+            sock,
+            context=None if kind is None else server_contexts().data,
+            stall_timeout=stall,
+            handshake_timeout=5,
+        )
+    )
+    if kind is not None:
+        await wire.start_tls(client_context(kind))
+    connection = await opening
+    try:
+        yield connection, wire
+    finally:
+        wire.close()
+        connection.abort()
+        await connection.wait_closed(5)
+    await settle()
+    assert open_sockets() <= sockets
+    assert asyncio.all_tasks() <= tasks
+
+
+def noise(size: int) -> bytes:
+    return random.Random(size).randbytes(size)
+
+
+async def everything(connection: DataConnection) -> bytes:
+    parts = []
+    while chunk := await connection.read():
+        parts.append(chunk)
+    return b"".join(parts)
+
+
+# -- receiving -----------------------------------------------------------------------------------------------------
+
+
+@kinds
+@pytest.mark.parametrize("size", SIZES)
+async def test_everything_that_is_sent_is_received(kind: ssl.TLSVersion | None, size: int) -> None:
+    content = noise(size)
+    async with a_pair(kind) as (connection, wire):
+        receiving = asyncio.create_task(everything(connection))
+        await wire.send(content)
+        await wire.end_in_order()
+        assert sha256(await receiving) == sha256(content)
+        assert connection.bytes_received == size
+        assert connection.end is (StreamEnd.FIN if kind is None else StreamEnd.CLOSE_NOTIFY)
+
+
+@kinds
+async def test_a_slow_consumer_pauses_the_sender_and_loses_nothing(kind: ssl.TLSVersion | None) -> None:
+    """D3: what has arrived when the peer closes while reading is paused is not dropped."""
+    content = noise(8 * MIB)
+    async with a_pair(kind) as (connection, wire):
+        sent = 0
+
+        async def send() -> None:
+            nonlocal sent
+            for start in range(0, len(content), 64 * 1024):
+                await wire.send(content[start : start + 64 * 1024])
+                sent = start + 64 * 1024
+            await wire.end_in_order()
+
+        sending = asyncio.create_task(send())
+        while await moves(lambda: sent):
+            assert not sending.done()
+        assert connection.bytes_received - MIB < data_module._RECEIVE_HIGH_WATER
+        assert sent < len(content), "the sender was not slowed down"
+        received = bytearray()
+        while chunk := await connection.read():
+            received += chunk
+            for _ in range(3):
+                await asyncio.sleep(0)
+        await sending
+        assert sha256(bytes(received)) == sha256(content)
+
+
+async def moves(value: Callable[[], int]) -> bool:
+    """Whether a value still changes while the loop turns."""
+    before = value()
+    for _ in range(200):
+        await asyncio.sleep(0)
+    return value() != before
+
+
+@kinds
+async def test_an_end_that_arrives_while_reading_is_paused_is_seen_after_the_data(kind: ssl.TLSVersion | None) -> None:
+    content = noise(data_module._RECEIVE_HIGH_WATER + 100_000)
+    async with a_pair(kind) as (connection, wire):
+        await wire.send(content)
+        await wire.end_in_order()
+        while await moves(lambda: connection.bytes_received):
+            pass
+        assert sha256(await everything(connection)) == sha256(content)
+        assert connection.end is (StreamEnd.FIN if kind is None else StreamEnd.CLOSE_NOTIFY)
+
+
+@kinds
+async def test_a_bare_fin_is_told_from_close_notify(kind: ssl.TLSVersion | None) -> None:
+    """D8."""
+    async with a_pair(kind) as (connection, wire):
+        await wire.send(b"data")
+        wire.fin()
+        assert await everything(connection) == b"data"
+        assert connection.end is StreamEnd.FIN
+
+
+@kinds
+async def test_a_reset_is_lost_data_and_no_end(kind: ssl.TLSVersion | None) -> None:
+    """D4."""
+    async with a_pair(kind) as (connection, wire):
+        await wire.send(b"data")
+        assert await connection.read() == b"data"
+        wire.reset()
+        with pytest.raises(DataLost):
+            await connection.read()
+        assert connection.end is StreamEnd.LOST
+
+
+@kinds
+async def test_a_sender_that_stops_is_stalled(kind: ssl.TLSVersion | None) -> None:
+    async with a_pair(kind, stall=0.05) as (connection, wire):
+        await wire.send(b"data")
+        assert await connection.read() == b"data"
+        with pytest.raises(DataStalled, match=r"0\.05 seconds"):
+            await connection.read()
+
+
+@tls_kinds
+async def test_after_close_notify_a_reset_does_not_spoil_the_end(kind: ssl.TLSVersion) -> None:
+    """Clients close at once after their close_notify; our answer to it then meets a closed socket."""
+    async with a_pair(kind) as (connection, wire):
+        await wire.send(b"data")
+        await wire.close_notify()
+        wire.close()
+        await connection.wait_closed(5)
+        assert await everything(connection) == b"data"
+        assert connection.end is StreamEnd.CLOSE_NOTIFY
+
+
+# -- sending -------------------------------------------------------------------------------------------------------
+
+
+async def send_all(connection: DataConnection, content: bytes) -> None:
+    for start in range(0, len(content), 256 * 1024):
+        await connection.write(content[start : start + 256 * 1024])
+    await connection.finish()
+
+
+@kinds
+@pytest.mark.parametrize("size", SIZES)
+async def test_everything_that_is_written_arrives_and_ends_in_order(kind: ssl.TLSVersion | None, size: int) -> None:
+    content = noise(size)
+    async with a_pair(kind) as (connection, wire):
+        sending = asyncio.create_task(send_all(connection, content))
+        assert sha256(await wire.receive_all()) == sha256(content)
+        await sending
+        assert connection.bytes_sent == size
+        assert wire.ended_by == ("fin" if kind is None else "close_notify")
+
+
+@kinds
+async def test_a_client_that_reads_little_at_a_time_gets_everything(
+    kind: ssl.TLSVersion | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """D14: finish waits for a slow reader as long as it reads at all, also with the last bytes."""
+    monkeypatch.setattr(data_module, "_TLS_SHUTDOWN_SECONDS", 0.2)
+    content = noise(4 * MIB)
+    loop = asyncio.get_running_loop()
+    async with a_pair(kind, stall=2, receive_buffer=4096) as (connection, wire):
+        sending = asyncio.create_task(send_all(connection, content))
+        while await moves(lambda: connection.bytes_sent):
+            pass
+        assert not sending.done(), "everything fits into the kernel: the test proves nothing"
+        received = bytearray()
+        begin = loop.time()
+        while chunk := await wire.receive(256 * 1024):
+            received += chunk
+            if len(received) > len(content) * 3 // 4 and loop.time() - begin < 0.8:
+                await asyncio.sleep(0.1)  # the client pauses longer than a TLS shutdown may take
+        await sending
+        assert sha256(bytes(received)) == sha256(content)
+
+
+@kinds
+async def test_finish_is_not_done_before_the_kernel_has_everything(
+    kind: ssl.TLSVersion | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """D14: whatever the amount, finish comes back only when closing can lose nothing."""
+    monkeypatch.setattr(data_module, "_TLS_SHUTDOWN_SECONDS", 0.05)
+    for extra in (1, 1000, 20_000, 60_000, 100_000):
+        async with a_pair(kind, receive_buffer=4096) as (connection, wire):
+            size = await fill_kernel(connection)
+            content = noise(extra)
+            sending = asyncio.create_task(send_all(connection, content))
+            await asyncio.sleep(0.1)  # longer than the TLS shutdown may take
+            assert not sending.done()
+            received = await wire.receive_all()
+            await sending
+            assert len(received) == size + extra
+            assert received.endswith(content)
+
+
+async def fill_kernel(connection: DataConnection) -> int:
+    """Write until nothing more goes into the sockets' buffers; the number of bytes."""
+    for count in itertools.count(1):
+        await connection.write(bytes(16 * 1024))
+        await settle()
+        if connection._unsent():
+            return count * 16 * 1024
+    raise AssertionError
+
+
+@kinds
+async def test_a_reader_that_stops_is_stalled(kind: ssl.TLSVersion | None) -> None:
+    async with a_pair(kind, stall=0.1, receive_buffer=4096) as (connection, _wire):
+        with pytest.raises(DataStalled, match=r"0\.1 seconds"):
+            await send_all(connection, noise(8 * MIB))
+
+
+@kinds
+@pytest.mark.parametrize("how", ["reset", "close"])
+async def test_writing_to_a_peer_that_is_gone_fails_at_once(kind: ssl.TLSVersion | None, how: str) -> None:
+    """D12: neither is the rest of the file read from S3, nor does the log fill up."""
+    async with a_pair(kind) as (connection, wire):
+        await connection.write(b"begin")
+        assert await wire.receive() == b"begin"
+        getattr(wire, how)()
+        with pytest.raises(DataLost):
+            await send_all(connection, bytes(64 * MIB))
+        assert connection.bytes_sent < 16 * MIB
+
+
+@kinds
+async def test_a_writer_that_waits_hears_of_a_reset(kind: ssl.TLSVersion | None) -> None:
+    async with a_pair(kind, receive_buffer=4096) as (connection, wire):
+        sending = asyncio.create_task(send_all(connection, noise(16 * MIB)))
+        while await moves(lambda: connection.bytes_sent):
+            pass
+        wire.reset()
+        with pytest.raises(DataLost):
+            async with asyncio.timeout(2):
+                await sending
+
+
+async def test_a_clear_text_client_may_end_its_own_direction_first() -> None:
+    async with a_pair() as (connection, wire):
+        wire.fin()
+        assert await connection.read() == b""
+        await send_all(connection, b"data")
+        assert await wire.receive_all() == b"data"
+
+
+# -- TLS -----------------------------------------------------------------------------------------------------------
+
+
+async def test_data_that_comes_right_behind_the_handshake_is_not_lost() -> None:
+    async with a_pair(TLS13) as (connection, wire):
+        await wire.send(b"early")
+        await wire.end_in_order()
+        assert await everything(connection) == b"early"
+
+
+@kinds
+async def test_abort_shows_the_peer_that_the_stream_is_not_whole(kind: ssl.TLSVersion | None) -> None:
+    async with a_pair(kind) as (connection, wire):
+        await connection.write(b"data")
+        assert await wire.receive() == b"data"
+        connection.abort()
+        assert await wire.receive() == b""
+        assert wire.ended_by != "close_notify"
+
+
+async def test_a_socket_that_is_closed_before_the_handshake_is_lost_data() -> None:
+    loop = asyncio.get_running_loop()
+    with socket.create_server((HOST, 0)) as listener:
+        listener.setblocking(False)
+        wire = await Wire.connect(listener.getsockname()[1])
+        sock, _ = await loop.sock_accept(listener)
+    wire.reset()
+    with pytest.raises(DataLost):
+        await DataConnection.open(sock, context=server_contexts().data, stall_timeout=5, handshake_timeout=5)
+    await settle()
+    assert sock.fileno() == -1
