@@ -107,8 +107,8 @@ class DirectoryStore:
         self.release(blob)
 
     def save_object(self, stored: StoredObject, replaced: StoredObject | None) -> None:
-        self.retain(stored.blob)
         _write_record(self._object_path(stored.key), _object_record(stored))
+        self.retain(stored.blob)
         if replaced is not None:
             self.release(replaced.blob)
 
@@ -123,8 +123,8 @@ class DirectoryStore:
         _write_record(self._uploads / upload.upload_id / "upload.json", record)
 
     def save_part(self, upload: Upload, part: Part, replaced: Part | None) -> None:
-        self.retain(part.blob)
         _write_record(self._uploads / upload.upload_id / f"{part.number}.json", _part_record(part))
+        self.retain(part.blob)
         if replaced is not None:
             self.release(replaced.blob)
 
@@ -303,8 +303,12 @@ def _names(blob: Blob) -> set[str]:
 
 def _write_record(path: Path, record: dict[str, Any]) -> None:
     temporary = path.with_name(f"{secrets.token_hex(_BLOB_NAME_BYTES)}.tmp")
-    temporary.write_text(json.dumps(record), "utf-8")
-    temporary.replace(path)
+    try:
+        temporary.write_text(json.dumps(record), "utf-8")
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def _read_record(path: Path) -> dict[str, Any]:

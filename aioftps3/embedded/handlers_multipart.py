@@ -103,10 +103,12 @@ async def upload_part(service: Service, call: Call) -> Answer:
         modified=service.now(),
         checksum=received.checksum,
     )
-    if upload.upload_id not in service.contents.uploads:
+    try:
+        _find_upload(service, call)
+        service.contents.put_part(upload, part)
+    except BaseException:
         service.store.discard(received.blob)
-        raise no_such_upload(upload.upload_id)
-    service.contents.put_part(upload, part)
+        raise
     headers = {"ETag": f'"{part.etag}"', **checksum_headers(part.checksum)}
     headers.pop("x-amz-checksum-type", None)
     return Answer(status=200, headers=headers)
@@ -125,8 +127,7 @@ async def upload_part_copy(service: Service, call: Call) -> Answer:
     # The reader is open until the part is in place: it keeps the bytes if the source is deleted meanwhile.
     async with aclosing(service.store.reader(blob)) as reader:
         etag, checksum = await digest_copy(reader, wanted)
-        if upload.upload_id not in service.contents.uploads:
-            raise no_such_upload(upload.upload_id)
+        _find_upload(service, call)
         part = Part(number=number, blob=blob, etag=etag, modified=service.now(), checksum=checksum)
         service.contents.put_part(upload, part)
     return xml_answer("CopyPartResult", copy_result(f'"{etag}"', part.modified, checksum))

@@ -66,10 +66,10 @@ async def put_object(service: Service, call: Call) -> Answer:
     )
     try:
         check_write(call.header, service.contents.objects.get(call.key), key=call.key)
-    except Refusal:
+        service.contents.put(stored)
+    except BaseException:
         service.store.discard(received.blob)
         raise
-    service.contents.put(stored)
     return Answer(status=200, headers={"ETag": stored.quoted_etag, **checksum_headers(stored.checksum)})
 
 

@@ -148,8 +148,8 @@ class BlobWriter(Protocol):
 class Store(Protocol):
     """Keeps bytes, and records if it is a lasting one.
 
-    The ``save_`` and ``delete_`` calls come after the index has changed and mirror it. The bytes of a blob are kept as
-    long as a saved record or an open reader uses them.
+    A ``save_`` or ``delete_`` call comes just before the index changes; when it fails, nothing changes. The bytes of a
+    blob are kept as long as a saved record or an open reader uses them.
     """
 
     def open(self) -> Contents | None:
@@ -235,8 +235,8 @@ class Bucket:
 
     def drop_upload(self, upload: Upload) -> None:
         """Forget an upload and its parts."""
-        del self.uploads[upload.upload_id]
         self.store.delete_upload(upload)
+        del self.uploads[upload.upload_id]
 
     def completed(self, key: str, upload_id: str) -> StoredObject | None:
         """What an upload that is over became, while that is remembered."""

@@ -19,7 +19,8 @@ from yarl import URL
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from aiohttp import ClientSession
+    from aiohttp import ClientResponse, ClientSession
+    from aiohttp.client import _RequestContextManager
 
     from aioftps3.embedded import EmbeddedS3
 
@@ -134,32 +135,50 @@ class SignedClient:
         spoil: Callable[[Outgoing], None] | None = None,
     ) -> Reply:
         """Sign and send. ``host`` makes it a virtual-host request; ``spoil`` changes it after it was signed."""
-        path = f"/{quote(key, safe='/-._~')}"
-        if host is None:
-            path = f"/{self.bucket}{path}"
-        text = "&".join(f"{name}={quote(value, safe='-._~')}" for name, value in (query or {}).items())
-        url = self._s3.url + path + (f"?{text}" if text else "")
-        request = AWSRequest(method=method, url=url, data=body, headers=dict(headers or {}))
-        if host is not None:
-            request.headers["Host"] = host
-        auth = _UnsignedPayload if self.unsigned_payload else S3SigV4Auth
-        credentials = Credentials(self.access_key, self.secret_key, self.token)
-        auth(credentials, "s3", self.region).add_auth(request)
-        outgoing = Outgoing(method, url, dict(request.headers), body)
+        outgoing = self.sign(method, key, query=query or {}, body=body, headers=headers or {}, host=host)
         if spoil is not None:
             spoil(outgoing)
         return await self.send_raw(outgoing)
 
+    def sign(
+        self,
+        method: str,
+        key: str,
+        *,
+        query: Mapping[str, str],
+        body: bytes,
+        headers: Mapping[str, str],
+        host: str | None = None,
+    ) -> Outgoing:
+        path = f"/{quote(key, safe='/-._~')}"
+        if host is None:
+            path = f"/{self.bucket}{path}"
+        text = "&".join(f"{name}={quote(value, safe='-._~')}" for name, value in query.items())
+        url = self._s3.url + path + (f"?{text}" if text else "")
+        request = AWSRequest(method=method, url=url, data=body, headers=dict(headers))
+        if host is not None:
+            request.headers["Host"] = host
+        auth = _UnsignedPayload if self.unsigned_payload else S3SigV4Auth
+        auth(Credentials(self.access_key, self.secret_key, self.token), "s3", self.region).add_auth(request)
+        return Outgoing(method, url, dict(request.headers), body)
+
     async def send_raw(self, outgoing: Outgoing) -> Reply:
-        async with self._session.request(
+        async with self._request(outgoing) as response:
+            return Reply(response.status, response.headers, await response.read())
+
+    async def open(self, method: str, key: str) -> ClientResponse:
+        """Send a request and leave the answer's body to the caller."""
+        return await self._request(self.sign(method, key, query={}, body=b"", headers={}))
+
+    def _request(self, outgoing: Outgoing) -> _RequestContextManager:
+        return self._session.request(
             outgoing.method,
             URL(outgoing.url, encoded=True),
             data=io.BytesIO(outgoing.body),
             headers=outgoing.headers,
             skip_auto_headers=("Content-Type", "Accept-Encoding", "User-Agent"),
             allow_redirects=False,
-        ) as response:
-            return Reply(response.status, response.headers, await response.read())
+        )
 
     async def put(self, key: str, body: bytes = b"", **headers: str) -> Reply:
         named = {name.replace("_", "-"): value for name, value in headers.items()}

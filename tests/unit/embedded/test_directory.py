@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import os
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
     from aiohttp import ClientSession
 
+    from aioftps3.embedded import Answer, BodyStream, Call, Proceed
+
 
 def at(directory: Path) -> EmbeddedS3:
     return EmbeddedS3(
@@ -36,6 +39,10 @@ def at(directory: Path) -> EmbeddedS3:
         directory=directory,
         limits=Limits(min_part=MIN_PART),
     )
+
+
+def leftovers(directory: Path) -> list[Path]:
+    return list(directory.rglob("*.tmp"))
 
 
 def blobs(directory: Path) -> list[Path]:
@@ -165,14 +172,64 @@ async def test_port_that_is_taken_lets_the_directory_go(tmp_path: Path) -> None:
         pass
 
 
-async def test_full_disk_is_an_internal_error_and_leaves_nothing(
+async def test_full_disk_is_an_internal_error_and_leaves_everything_as_it_was(
     tmp_path: Path, session: ClientSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with at(tmp_path) as s3:
+        client = SignedClient(session, s3)
+        s3.put("key", b"before")
+        upload_id = await client.create_upload("upload")
 
-        def full() -> None:
+        def full(*_: object) -> None:
             raise OSError(28, "No space left on device")
 
-        monkeypatch.setattr(s3._store, "new_file", full)
-        assert (await SignedClient(session, s3).put("key", os.urandom(10))).error == (500, "InternalError")
-        assert s3.objects() == {}
+        for failing in ("DirectoryStore.new_file", "_write_record"):
+            with monkeypatch.context() as patch:
+                patch.setattr(f"aioftps3.embedded.directory.{failing}", full)
+                assert (await client.put("key", os.urandom(10))).error == (500, "InternalError")
+                assert (await client.upload_part("upload", upload_id, 1, b"x")).error == (500, "InternalError")
+        assert s3.objects() == {"key": 6}
+        assert s3.read("key") == b"before"
+        assert len(blobs(tmp_path)) == 1
+        assert leftovers(tmp_path) == []
+
+
+class Closing:
+    """A body that tells when it is closed."""
+
+    def __init__(self, body: BodyStream, over: asyncio.Event) -> None:
+        self._body, self._over = body, over
+
+    def __aiter__(self) -> Closing:
+        return self
+
+    async def __anext__(self) -> bytes:
+        return await self._body.__anext__()
+
+    async def aclose(self) -> None:
+        await self._body.aclose()
+        self._over.set()
+
+
+async def test_download_that_breaks_off_lets_its_files_go(
+    tmp_path: Path, session: ClientSession, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with at(tmp_path) as s3:
+        s3.put("key", bytes(50_000_000))
+        over = asyncio.Event()
+
+        async def watch(call: Call, proceed: Proceed) -> Answer:
+            answer = await proceed()
+            if not isinstance(answer.body, bytes):
+                answer.body = Closing(answer.body, over)
+            return answer
+
+        s3.intercept = watch
+        async with asyncio.timeout(10):
+            response = await SignedClient(session, s3).open("GET", "key")
+            assert await response.content.read(10) == bytes(10)
+            response.close()
+            await over.wait()
+        s3.delete("key")
+        assert blobs(tmp_path) == []
+        assert [record for record in caplog.records if record.levelname in ("ERROR", "CRITICAL")] == []

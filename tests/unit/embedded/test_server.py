@@ -295,6 +295,23 @@ async def test_client_that_breaks_off_its_upload_leaves_nothing(s3: EmbeddedS3, 
     assert s3.objects() == {}
 
 
+async def test_stopping_ends_requests_that_hang(s3: EmbeddedS3, client: SignedClient) -> None:
+    hanging = asyncio.Event()
+
+    async def hang(call: Call, proceed: Proceed) -> Answer:
+        hanging.set()
+        await asyncio.Event().wait()
+        return await proceed()
+
+    s3.intercept = hang
+    request = asyncio.create_task(client.create_upload("key"))
+    await hanging.wait()
+    async with asyncio.timeout(10):
+        await s3.stop()
+        with pytest.raises(ClientError):
+            await request
+
+
 async def test_expect_100_continue_is_answered_before_the_body(client: SignedClient, s3: EmbeddedS3) -> None:
     reply = await client.send("PUT", "key", body=b"data", spoil=set_header("Expect", "100-continue"))
     assert reply.status == 200
