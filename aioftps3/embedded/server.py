@@ -11,6 +11,7 @@ import logging
 import secrets
 import time
 from collections import deque
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import formatdate
@@ -237,13 +238,18 @@ class EmbeddedS3:
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         """The one aiohttp handler: from request to answer, then on to the wire."""
+        # Every body that a handler made is closed here, also one that an intercept has put aside.
+        async with AsyncExitStack() as bodies:
+            return await self._answer_closing(request, bodies)
+
+    async def _answer_closing(self, request: web.BaseRequest, bodies: AsyncExitStack) -> web.StreamResponse:
         body = _RequestBody(request)
         call = _begin(request, body)
         try:
             call = replace(call, target=parse_target(call.wire, self._service.bucket))
             if self.latency > 0:
                 await asyncio.sleep(self.latency)
-            answer = await self._handle(call)
+            answer = await self._handle(call, bodies)
         except Refusal as refusal:
             answer = error_answer(refusal, resource=call.wire.path, request_id=call.request_id)
         except (ConnectionCut, ConnectionError, ClientError, web.RequestPayloadError):
@@ -253,17 +259,15 @@ class EmbeddedS3:
             logger.exception("%s of the embedded S3 server failed", call.operation)
             fault = Refusal("InternalError", 500, "We encountered an internal error. Please try again.")
             answer = error_answer(fault, resource=call.wire.path, request_id=call.request_id)
+        _close_later(answer, bodies)
+        self._record(call, answer.status)
+        answer.headers.setdefault("Date", formatdate(self._service.clock(), usegmt=True))
         try:
-            self._record(call, answer.status)
-            answer.headers.setdefault("Date", formatdate(self._service.clock(), usegmt=True))
             return await _send(request, call, answer, keep_alive=not body.uninvited)
         except (ConnectionCut, ConnectionError):
             return _cut(request)
-        finally:
-            if not isinstance(answer.body, bytes):
-                await answer.body.aclose()
 
-    async def _handle(self, call: Call) -> Answer:
+    async def _handle(self, call: Call, bodies: AsyncExitStack) -> Answer:
         now = datetime.fromtimestamp(self._service.clock(), UTC)
         call = replace(call, payload=verify(call.wire, self._account, region=self._service.region, now=now))
         check_supported(call)
@@ -271,7 +275,9 @@ class EmbeddedS3:
             raise no_such_bucket(call.target.bucket)
 
         async def proceed() -> Answer:
-            return await HANDLERS[call.operation](self._service, call)
+            answer = await HANDLERS[call.operation](self._service, call)
+            _close_later(answer, bodies)
+            return answer
 
         return await (proceed() if self.intercept is None else self.intercept(call, proceed))
 
@@ -298,6 +304,11 @@ class _RequestBody:
             if transport is not None:
                 transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         return await self._request.content.readany()
+
+
+def _close_later(answer: Answer, bodies: AsyncExitStack) -> None:
+    if not isinstance(answer.body, bytes):
+        bodies.push_async_callback(answer.body.aclose)
 
 
 def _begin(request: web.BaseRequest, body: _RequestBody) -> Call:

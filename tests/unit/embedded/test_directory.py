@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from aioftps3.embedded import DirectoryDamaged, DirectoryInUse, EmbeddedS3, Limits
+from aioftps3.embedded import Answer, DirectoryDamaged, DirectoryInUse, EmbeddedS3, Limits
 from tests.unit.embedded.signed_client import (
     ACCESS_KEY,
     BUCKET,
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from aiohttp import ClientSession
 
-    from aioftps3.embedded import Answer, BodyStream, Call, Proceed
+    from aioftps3.embedded import BodyStream, Call, Proceed
 
 
 def at(directory: Path) -> EmbeddedS3:
@@ -233,3 +233,17 @@ async def test_download_that_breaks_off_lets_its_files_go(
         s3.delete("key")
         assert blobs(tmp_path) == []
         assert [record for record in caplog.records if record.levelname in ("ERROR", "CRITICAL")] == []
+
+
+async def test_body_that_an_intercept_puts_aside_lets_its_files_go(tmp_path: Path, session: ClientSession) -> None:
+    async with at(tmp_path) as s3:
+
+        async def replace(call: Call, proceed: Proceed) -> Answer:
+            await proceed()
+            return Answer(status=200, body=b"something else")
+
+        s3.put("key", b"data")
+        s3.intercept = replace
+        assert (await SignedClient(session, s3).send("GET", "key")).body == b"something else"
+        s3.delete("key")
+        assert blobs(tmp_path) == []
