@@ -16,11 +16,13 @@ from __future__ import annotations
 
 import os
 import ssl
+from collections.abc import Callable
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ("DataTlsObject", "TlsContexts", "tls_contexts")
+__all__ = ("DataTlsObject", "TlsContexts", "adopting", "tls_contexts")
 
 CONTROL_TICKETS = 2
 """Session tickets sent after a TLS 1.3 handshake on a control connection: OpenSSL's own default."""
@@ -34,6 +36,17 @@ class DataTlsObject(ssl.SSLObject):
 
     close_notify_received = False
     """True once the peer's close_notify alert (RFC 8446 section 6.1) has been read."""
+    on_flight: Callable[[], None] | None = None
+    """Called when handshake messages are about to be sent and an answer is awaited."""
+
+    def do_handshake(self) -> None:
+        """One step of the handshake; raises SSLWantReadError as long as the peer has to answer."""
+        try:
+            super().do_handshake()
+        except ssl.SSLWantReadError:
+            if self.on_flight is not None:
+                self.on_flight()
+            raise
 
     def read(self, len: int = 1024, buffer: Any = None) -> Any:  # noqa: A002  # the name is ssl.SSLObject's
         """Read decrypted bytes; an empty result is OpenSSL's report of close_notify, never of a TCP FIN."""
@@ -41,6 +54,10 @@ class DataTlsObject(ssl.SSLObject):
         if not result:
             self.close_notify_received = True
         return result
+
+
+adopting: ContextVar[Callable[[DataTlsObject], None]] = ContextVar("adopting")
+"""Told of each `DataTlsObject` as it is made, before its handshake: asyncio shows it only afterwards."""
 
 
 class _DataContext(ssl.SSLContext):
@@ -56,10 +73,14 @@ class _DataContext(ssl.SSLContext):
         control.num_tickets = DATA_TICKETS
         control.sslobject_class = DataTlsObject
         try:
-            return control.wrap_bio(*args, **kwargs)
+            wrapped = control.wrap_bio(*args, **kwargs)
         finally:
             control.num_tickets = CONTROL_TICKETS
             control.sslobject_class = ssl.SSLObject
+        adopt = adopting.get(None)
+        if adopt is not None and isinstance(wrapped, DataTlsObject):
+            adopt(wrapped)
+        return wrapped
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ import socket
 import ssl
 from collections import deque
 
-from aioftps3.tls import DataTlsObject
+from aioftps3.tls import DataTlsObject, adopting
 
 __all__ = ("DataConnection", "DataLost", "DataStalled", "StreamEnd")
 
@@ -55,6 +55,7 @@ class DataConnection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._raw: asyncio.Transport | None = None
         self._transport: asyncio.Transport | None = None
+        self._tls: DataTlsObject | None = None
         self._chunks: deque[bytes] = deque()
         self._held = 0
         self._reading_paused = False
@@ -86,6 +87,7 @@ class DataConnection(asyncio.Protocol):
         connection._transport = connection._raw = raw
         if context is None:
             return connection
+        adopting.set(connection._adopt)
         try:
             transport = await loop.start_tls(
                 raw,
@@ -103,8 +105,16 @@ class DataConnection(asyncio.Protocol):
         if transport is None:
             raise DataLost("the data connection was lost during the TLS handshake")
         connection._transport = transport
-        _acknowledge_quickly(sock_of(transport))
+        connection._acknowledge_quickly()
         return connection
+
+    def _adopt(self, tls: DataTlsObject) -> None:
+        self._tls = tls
+        # Called before the flight is written; an ACK mode that is set earlier would be undone by the writing.
+        tls.on_flight = self._acknowledge_soon
+
+    def _acknowledge_soon(self) -> None:
+        self._loop.call_soon(self._acknowledge_quickly)
 
     # -- asyncio.Protocol -------------------------------------------------------------------------------------------
 
@@ -123,9 +133,8 @@ class DataConnection(asyncio.Protocol):
         self._wake_reader()
 
     def eof_received(self) -> bool:
-        tls = self._transport.get_extra_info("ssl_object") if self._transport is not None else None
         if self._end is StreamEnd.OPEN:
-            notified = isinstance(tls, DataTlsObject) and tls.close_notify_received
+            notified = self._tls is not None and self._tls.close_notify_received
             self._end = StreamEnd.CLOSE_NOTIFY if notified else StreamEnd.FIN
         self._wake_reader()
         # A clear-text client may half-close and go on reading what we send.
@@ -166,8 +175,7 @@ class DataConnection(asyncio.Protocol):
     @property
     def resumed(self) -> bool:
         """Whether the TLS handshake resumed the session of the control connection; False in clear text."""
-        tls = self._transport.get_extra_info("ssl_object") if self._transport is not None else None
-        return bool(tls is not None and tls.session_reused)
+        return self._tls is not None and bool(self._tls.session_reused)
 
     async def read(self) -> bytes:
         """The next bytes as they came, or b"" at the end of the stream (see `end`).
@@ -229,6 +237,14 @@ class DataConnection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.close()
 
+    def _acknowledge_quickly(self) -> None:
+        """Ask for immediate ACKs: Nagle and delayed ACKs would hold a handshake or a small upload back for 40 ms."""
+        quickack = getattr(socket, "TCP_QUICKACK", None)
+        sock = self._raw.get_extra_info("socket") if self._raw is not None else None
+        if sock is not None and quickack is not None:
+            with contextlib.suppress(OSError):  # the peer may be gone already
+                sock.setsockopt(socket.IPPROTO_TCP, quickack, 1)
+
     def _require_open(self) -> asyncio.Transport:
         transport, raw = self._transport, self._raw
         # Over TLS only the raw transport knows at once that a send failed; the other one hears of it a round later.
@@ -255,17 +271,3 @@ class DataConnection(asyncio.Protocol):
     def _unsent(self) -> int:
         transports = {self._raw, self._transport} - {None}
         return sum(each.get_write_buffer_size() for each in transports if each is not None)
-
-
-def sock_of(transport: asyncio.BaseTransport) -> socket.socket | None:
-    """The socket under a transport, where it tells."""
-    found: socket.socket | None = transport.get_extra_info("socket")
-    return found
-
-
-def _acknowledge_quickly(sock: socket.socket | None) -> None:
-    """Ask for immediate ACKs: Nagle and delayed ACKs would hold a small TLS upload back for 40 ms."""
-    quickack = getattr(socket, "TCP_QUICKACK", None)
-    if sock is not None and quickack is not None:
-        with contextlib.suppress(OSError):  # the peer may be gone already
-            sock.setsockopt(socket.IPPROTO_TCP, quickack, 1)
