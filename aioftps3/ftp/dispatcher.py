@@ -2,8 +2,9 @@
 
 What must stay true:
 
-- A command is read only when the one before it has been answered; while a transfer runs, commands are read on, ABOR and
-  those marked `during_transfer` are answered at once, the rest wait in order.
+- A command is read only when the one before it has been answered; while a transfer runs, commands are read on, ABOR is
+  obeyed at once, those marked `during_transfer` are answered between 150 and the final reply unless others wait before
+  them, and the rest wait in order.
 - Each command gets exactly one final reply. No error ends the session; only QUIT, a lost control connection, a timeout
   or the end of the daemon do.
 - A transfer never outlives its control connection, unless its file is already whole and being committed.
@@ -22,7 +23,7 @@ from typing import NoReturn
 import aioftp
 
 from aioftps3.ftp.commands.table import Command
-from aioftps3.ftp.control import ControlLost, LooksLikeTls
+from aioftps3.ftp.control import ControlLost
 from aioftps3.ftp.parsing import BadLine, CommandLine
 from aioftps3.ftp.replies import Reply, ReplyError, printable, storage_reply
 from aioftps3.ftp.session import Session
@@ -45,23 +46,18 @@ class Dispatcher:
         self._commands = commands
         self._draining = False
         self._waiting: deque[CommandLine | BadLine] = deque()
-        self._login_deadline = asyncio.get_running_loop().time() + session.config.login_timeout
+        self._login_deadline = self._new_login_deadline()
         self._idle_reader: asyncio.Task[CommandLine | BadLine] | None = None
 
     async def run(self, greeting: Reply) -> None:
-        """Serve the client until it leaves. Never raises but on cancellation."""
+        """Serve the client until it leaves. Raises LooksLikeTls when it begins with a TLS handshake, else nothing."""
         try:
             await self._session.send(greeting)
             while not self._session.closing:
-                await self._execute(await self._next_command())
-        except LooksLikeTls:
-            self._session.log.warning(
-                "TLS handshake on the explicit-TLS port %d: this client wants implicit TLS, which is on port %s",
-                self._session.config.port,
-                self._session.config.implicit_port
-                if self._session.config.implicit
-                else "(AIOFTPS3_IMPLICIT_PORT, now off)",
-            )
+                line = await self._next_command()
+                if self._session.authenticated:  # should this be a USER, its login has all the time of a first one
+                    self._login_deadline = self._new_login_deadline()
+                await self._execute(line)
         except ControlLost as error:
             self._session.log.debug("control connection lost: %s", error)
         except TimeoutError:
@@ -78,6 +74,9 @@ class Dispatcher:
         self._draining = True
         if self._idle_reader is not None:
             self._idle_reader.cancel()
+
+    def _new_login_deadline(self) -> float:
+        return asyncio.get_running_loop().time() + self._session.config.login_timeout
 
     async def _next_command(self) -> CommandLine | BadLine:
         if self._draining:
@@ -201,7 +200,7 @@ class Dispatcher:
             if line.verb == "ABOR":
                 return True
             command = self._commands.get(line.verb)
-            if command is not None and command.during_transfer:
+            if command is not None and command.during_transfer and self._answers_now():
                 await self._execute(line)
                 return False
         if len(self._waiting) >= MAX_WAITING_COMMANDS:
@@ -209,6 +208,10 @@ class Dispatcher:
             raise ControlLost("too many commands during a transfer")
         self._waiting.append(line)
         return False
+
+    def _answers_now(self) -> bool:
+        """Whether an answer now keeps the order of replies: after the 150 and with no command waiting."""
+        return self._session.transfer is not None and self._session.transfer.announced and not self._waiting
 
     async def _stop(self, transfer: asyncio.Task[Reply | None]) -> None:
         """Cancel a transfer, or wait for it when its file is whole and being committed."""

@@ -20,7 +20,7 @@ from aioftp.common import Connection
 from aioftps3.auth import users as accounts
 from aioftps3.ftp.commands import command_table, features, manual
 from aioftps3.ftp.config import FtpConfig
-from aioftps3.ftp.control import ControlChannel, ControlLost, tune_socket
+from aioftps3.ftp.control import ControlChannel, ControlLost, LooksLikeTls, tune_socket
 from aioftps3.ftp.dispatcher import Dispatcher
 from aioftps3.ftp.passive import PortPool
 from aioftps3.ftp.pathio import S3PathIO
@@ -90,6 +90,7 @@ class FtpsServer(aioftp.Server):
         self._listeners: list[asyncio.Server] = []
         self._sessions: dict[asyncio.Task[None], Dispatcher | None] = {}
         self._per_address: Counter[str] = Counter()
+        self._draining = False
         self.addresses: tuple[tuple[str, str, int], ...] = ()
         """What is listened on: ("explicit" or "implicit", host, port)."""
 
@@ -135,6 +136,7 @@ class FtpsServer(aioftp.Server):
 
         Returns when all sessions have ended or the grace is over.
         """
+        self._draining = True
         await self._stop_listening()
         for dispatcher in self._sessions.values():
             if dispatcher is not None:
@@ -216,14 +218,27 @@ class FtpsServer(aioftp.Server):
             task = asyncio.current_task()
             if task in self._sessions:
                 self._sessions[task] = dispatcher
+            if self._draining:  # the TLS handshake began before
+                dispatcher.drain()
             session.log.debug("connected to the %s-TLS port", "implicit" if implicit else "explicit")
             await dispatcher.run(Reply(220, "aioftps3 ready."))
             session.log.debug("disconnected")
+        except LooksLikeTls:
+            logger.warning(
+                "TLS handshake from %s on the explicit-TLS port %d: implicit TLS, which it wants, is on port %s",
+                peer,
+                self._port("explicit"),
+                self._port("implicit") or "(AIOFTPS3_IMPLICIT_PORT, now off)",
+            )
         except ControlLost:
             channel.abort()
         except BaseException:
             channel.abort()
             raise
+
+    def _port(self, kind: str) -> int:
+        """The port that is listened on, 0 if none is."""
+        return next((port for found, _, port in self.addresses if found == kind), 0)
 
     async def _start_implicit_tls(self, channel: ControlChannel, peer: str) -> None:
         """The handshake that opens an implicit-TLS connection. Raises ControlLost."""
@@ -235,8 +250,8 @@ class FtpsServer(aioftp.Server):
                 logger.warning(
                     "clear text from %s on the implicit-TLS port %d: explicit TLS (AUTH TLS) is on port %d",
                     peer,
-                    self.config.implicit_port,
-                    self.config.port,
+                    self._port("implicit"),
+                    self._port("explicit"),
                 )
             else:
                 logger.info("TLS handshake with %s failed: %s", peer, cause)

@@ -39,6 +39,8 @@ class Transfer:
     name: str
     started: float = field(default_factory=time.monotonic)
     data: DataConnection | None = None
+    announced: bool = False
+    """True once the 150 has been sent: replies to other commands may follow it, but not come before it."""
     committing: bool = False
     """True once the whole file is here: from then on ABOR and a lost control connection come too late."""
 

@@ -40,6 +40,7 @@ class _DataPort:
     """The listener of one transfer as a context: whatever happens, its port and its connection are given back."""
 
     def __init__(self, session: Session, verb: str, name: str) -> None:
+        self._session = session
         self._listener: PassiveListener = session.take_listener()
         self.transfer = session.transfer = Transfer(verb, name)
 
@@ -49,6 +50,11 @@ class _DataPort:
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is not None or self.transfer.data is None:
             self._listener.close()
+
+    async def announce(self, text: str) -> None:
+        """Send the 150."""
+        await self._session.send(Reply(150, text))
+        self.transfer.announced = True
 
     async def connection(self) -> DataConnection:
         """The data connection. Raises ReplyError 425 when it does not come up."""
@@ -64,7 +70,7 @@ async def receive_file(session: Session, path: PurePosixPath, *, verb: str) -> R
     async with _DataPort(session, verb, str(path)) as port:
         transfer = port.transfer
         async with session.path_io.open(path, mode="wb") as file:
-            await session.send(Reply(150, f"Ready to receive {path.name}."))
+            await port.announce(f"Ready to receive {path.name}.")
             data = await port.connection()
             try:
                 while chunk := await data.read():
@@ -100,7 +106,7 @@ async def send_file(session: Session, path: PurePosixPath, *, verb: str) -> Repl
         session.path_io.open(path, mode="rb", offset=offset) as file,
     ):
         size = file.entry.size
-        await session.send(Reply(150, f"Opening BINARY mode data connection for {path.name} ({size} bytes)."))
+        await port.announce(f"Opening BINARY mode data connection for {path.name} ({size} bytes).")
         data = await port.connection()
         try:
             while chunk := await file.next_chunk():
@@ -123,7 +129,7 @@ async def send_pages(
     """LIST, NLST, MLSD: pages of entries through a formatter to the client, one page in memory."""
     async with contextlib.aclosing(pages), _DataPort(session, verb, name) as port:
         page: Sequence[Entry] | None = await anext(pages, None)
-        await session.send(Reply(150, f"Opening data connection for the listing of {name}."))
+        await port.announce(f"Opening data connection for the listing of {name}.")
         data = await port.connection()
         entries = 0
         try:

@@ -89,7 +89,7 @@ async def _stat_path(session: Session, argument: str) -> Reply:
         page = await anext(pages, ())
     finally:
         await pages.aclose()
-    lines = list_lines(page[:STAT_ENTRIES], now=time.time()).decode("utf-8", "surrogateescape").splitlines()
+    lines = list_lines(page[:STAT_ENTRIES], now=time.time()).decode("utf-8", "surrogateescape").split("\r\n")[:-1]
     code = 213 if len(page) == 1 and page[0].path == str(path) and not page[0].is_dir else 212
     return Reply(code, f"Status of {path}:", tuple(lines), multiline=True)
 
