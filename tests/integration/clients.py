@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ftplib
+import io
 import shlex
 import shutil
 import socket
@@ -16,7 +17,7 @@ import pytest
 
 from tests.support.daemon import HOST, Access
 
-__all__ = ("connect", "curl", "curl_command", "lftp", "needs_curl", "needs_lftp", "url")
+__all__ = ("connect", "curl", "curl_command", "lftp", "needs_curl", "needs_lftp", "read", "store", "url")
 
 CLIENT_SECONDS = 60.0
 """Longest that a client may run, the large-file tests excepted."""
@@ -111,3 +112,15 @@ def connect(access: Access) -> ftplib.FTP_TLS:
     session.login(access.login, access.password)
     session.prot_p()
     return session
+
+
+def store(session: ftplib.FTP_TLS, path: str, content: bytes) -> None:
+    """Upload a file with ftplib."""
+    session.storbinary(f"STOR {path}", io.BytesIO(content))
+
+
+def read(session: ftplib.FTP_TLS, path: str, *, rest: int | None = None) -> bytes:
+    """Download a file with ftplib."""
+    chunks: list[bytes] = []
+    session.retrbinary(f"RETR {path}", chunks.append, rest=rest)
+    return b"".join(chunks)
