@@ -195,6 +195,7 @@ class S3Client:
                     method="POST",
                     query=(("delete", ""),),
                     body=BytesBody(xml.delete_request(plain[start : start + KEYS_PER_REQUEST])),
+                    is_document=True,
                     digest_md5=True,
                     parse=_delete_failures,
                 )
@@ -376,6 +377,7 @@ class S3Client:
                 query=(("uploadId", upload_id),),
                 headers=conditions,
                 body=BytesBody(xml.complete_request(parts)),
+                is_document=True,
                 idempotent=not conditions,
                 slow=True,
                 parse=lambda answer: xml.parse_complete_result(answer.body),

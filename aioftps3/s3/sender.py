@@ -20,7 +20,7 @@ from typing import Generic, Self, TypeVar
 
 from aioftps3.s3 import errors, responses, sigv4, uri
 from aioftps3.s3.credentials import Credentials, CredentialsProvider
-from aioftps3.s3.models import EMPTY_SHA256, Body, BytesBody, Endpoint, Observer, RequestEvent
+from aioftps3.s3.models import EMPTY_SHA256, Body, Endpoint, Observer, RequestEvent
 from aioftps3.s3.retry import RetryPolicy
 from aioftps3.s3.transport import Request, Response, Transport
 
@@ -70,6 +70,8 @@ class Call(Generic[T]):
     query: tuple[tuple[str, str], ...] = ()
     headers: tuple[tuple[str, str], ...] = ()
     body: Body | None = None
+    is_document: bool = False
+    """The body is a small XML document; it is always hashed for the signature."""
     digest_md5: bool = False
     """Send Content-MD5, where S3 insists on a checksum."""
     idempotent: bool = True
@@ -227,7 +229,7 @@ class RequestSender:
             path,
             call.query,
             headers,
-            payload_hash=self._payload_hash(call.body),
+            payload_hash=self._payload_hash(call),
             access_key=basis.credentials.access_key,
             secret_key=basis.credentials.secret_key,
             session_token=basis.credentials.session_token,
@@ -246,10 +248,11 @@ class RequestSender:
         )
         return await self._transport.send(request, call.body)
 
-    def _payload_hash(self, body: Body | None) -> str:
+    def _payload_hash(self, call: Call[T]) -> str:
+        body = call.body
         if body is None or body.length == 0:
             return EMPTY_SHA256
-        if self._sign_payload or isinstance(body, BytesBody):
+        if self._sign_payload or call.is_document:
             return body.sha256
         return sigv4.UNSIGNED_PAYLOAD
 

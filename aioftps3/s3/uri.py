@@ -67,7 +67,13 @@ def parse_endpoint(text: str) -> tuple[str, str]:
     Raises:
         RequestInvalid: anything else, such as a path, a query, a user name or another scheme.
     """
-    parts = urlsplit(text if "://" in text else f"https://{text}")
+    if not text.isprintable():
+        # urlsplit drops line breaks silently.
+        raise RequestInvalid("an endpoint has no control characters")
+    try:
+        parts = urlsplit(text if "://" in text else f"https://{text}")
+    except ValueError as error:
+        raise RequestInvalid("the host of the endpoint is not valid") from error
     scheme = parts.scheme.lower()
     if scheme not in DEFAULT_PORTS:
         raise RequestInvalid("an endpoint is host[:port], or a URL with http:// or https://")

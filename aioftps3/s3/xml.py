@@ -188,9 +188,12 @@ def parse_time(text: str) -> float:
 def _root(body: bytes) -> ET.Element:
     if b"<!DOCTYPE" in body or b"<!ENTITY" in body:
         raise S3ProtocolError("an answer with a document type is not S3's")
-    # The parser is told the encoding, or a document could hide its DTD in another one.
-    parser = ET.XMLParser(encoding="utf-8")  # noqa: S314
     try:
+        # In another encoding a document could hide its DTD from the line above; the parser follows a UTF-16 mark, and
+        # UTF-16 without one has NULs.
+        if "\0" in body.decode():
+            raise S3ProtocolError("the answer is no XML document")
+        parser = ET.XMLParser(encoding="utf-8")  # noqa: S314
         parser.feed(body.lstrip())
         root = parser.close()
     except (ET.ParseError, ValueError) as error:

@@ -17,6 +17,7 @@ from aioftps3.s3.errors import (
     UploadEnded,
 )
 from aioftps3.s3.models import WRITE_ID_METADATA
+from aioftps3.s3.retry import NO_RETRIES
 from aioftps3.s3.upload import LARGEST_PART_BYTES, MIB, PARTS, Upload, capacity, first_part_size, part_size
 from tests.unit.s3 import fakes
 from tests.unit.s3.fakes import Answered, FakeS3, Fault, LostAfter, LostBefore, client_of, header, is_whole, settle
@@ -182,7 +183,7 @@ async def test_lost_answer_to_complete_is_looked_up(forgets: bool, patient: bool
     fake, budget = FakeS3(), ByteBudget(10 * PART)
     fake.forgets_completed_uploads = forgets
     fake.faults["CompleteMultipartUpload", 0] = LostAfter()
-    client = client_of(fake, retry=fakes.PATIENT if patient else fakes.NO_RETRIES)
+    client = client_of(fake, retry=fakes.PATIENT if patient else NO_RETRIES)
     upload = Upload(client, "k", budget=budget, part_size=PART)
     await send(upload, content(3 * PART))
     result = await upload.complete()
