@@ -1,0 +1,144 @@
+"""How many S3 requests each command costs, counted on the embedded server: promise 4 of the design."""
+
+from __future__ import annotations
+
+import contextlib
+import ftplib
+import math
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.integration.clients import connect, read, store
+from tests.support.backends import EmbeddedBackend
+from tests.support.daemon import Daemon
+
+pytestmark = pytest.mark.parametrize("backend", ["embedded"], indirect=True)
+
+PAGE = 1000
+"""Entries that S3 lists in one answer."""
+
+
+@pytest.fixture
+def session(daemon: Daemon, folder: str, embedded: EmbeddedBackend) -> Iterator[ftplib.FTP_TLS]:
+    """A session at the clients' root; paths below `folder` are given whole, so that no CWD is counted."""
+    with contextlib.closing(connect(daemon.access("explicit"))) as opened:
+        opened.voidcmd("TYPE I")
+        embedded.clear_requests()
+        yield opened
+        opened.quit()
+
+
+def test_a_login_asks_s3_nothing(daemon: Daemon, embedded: EmbeddedBackend) -> None:
+    for mode in ("explicit", "implicit"):
+        embedded.clear_requests()
+        with contextlib.closing(connect(daemon.access(mode))) as session:
+            assert session.pwd() == "/"
+            session.cwd("/")
+            session.sendcmd("FEAT")
+            session.quit()
+        assert embedded.operations() == []
+
+
+@pytest.mark.parametrize("content", [b"", b"x", bytes(8 * 1024 * 1024 - 1)], ids=len)
+def test_storing_a_small_new_file_is_one_put(
+    session: ftplib.FTP_TLS, embedded: EmbeddedBackend, folder: str, content: bytes
+) -> None:
+    store(session, f"{folder}/file", content)
+    assert embedded.operations() == ["PutObject"]
+
+
+def test_storing_a_file_of_three_parts_is_one_request_a_part_and_two(
+    session: ftplib.FTP_TLS, embedded: EmbeddedBackend, folder: str
+) -> None:
+    store(session, f"{folder}/file", bytes(17 * 1024 * 1024))
+    operations = embedded.operations()
+    assert (operations[0], operations[-1]) == ("CreateMultipartUpload", "CompleteMultipartUpload")
+    assert operations[1:-1] == ["UploadPart"] * 3
+
+
+@pytest.mark.parametrize("content", [b"", b"x", bytes(20 * 1024 * 1024)], ids=len)
+def test_reading_a_file_is_one_get(
+    session: ftplib.FTP_TLS, embedded: EmbeddedBackend, folder: str, content: bytes
+) -> None:
+    embedded.put(f"{folder}/file", content)
+    assert read(session, f"{folder}/file") == content
+    assert embedded.operations() == ["GetObject"]
+
+
+def test_reading_from_a_position_is_one_get(session: ftplib.FTP_TLS, embedded: EmbeddedBackend, folder: str) -> None:
+    embedded.put(f"{folder}/file", b"0123456789")
+    assert read(session, f"{folder}/file", rest=4) == b"456789"
+    assert embedded.operations() == ["GetObject"]
+
+
+def _listed(session: ftplib.FTP_TLS, command: str, path: str) -> int:
+    lines: list[str] = []
+    session.retrlines(f"{command} {path}", lines.append)
+    return len(lines)
+
+
+@pytest.mark.parametrize("entries", [0, 1, PAGE - 1, PAGE, PAGE + 1, 2500])
+def test_a_listing_is_one_request_a_page(
+    session: ftplib.FTP_TLS, embedded: EmbeddedBackend, folder: str, entries: int
+) -> None:
+    embedded.put_many([f"{folder}/file {number}" for number in range(entries)])
+    for command in ("LIST", "NLST", "MLSD"):
+        embedded.clear_requests()
+        assert _listed(session, command, f"/{folder}") == entries
+        operations = embedded.operations()
+        assert set(operations) == {"ListObjectsV2"}
+        # The directory's own marker object is one entry more for S3.
+        assert len(operations) == max(1, math.ceil((entries + 1) / PAGE))
+        assert len(operations) <= math.ceil(entries / PAGE) + 1
+
+
+@pytest.mark.parametrize("directories", [PAGE, PAGE + 1])
+def test_a_listing_of_directories_is_one_request_a_page(
+    session: ftplib.FTP_TLS, embedded: EmbeddedBackend, folder: str, directories: int
+) -> None:
+    embedded.put_many([f"{folder}/implicit/{number}/file" for number in range(directories)])
+    embedded.clear_requests()
+    assert _listed(session, "MLSD", f"/{folder}/implicit") == directories
+    assert embedded.operations() == ["ListObjectsV2"] * math.ceil(directories / PAGE)
+
+
+@pytest.mark.parametrize(
+    ("name", "command", "expected"),
+    [
+        ("SIZE", lambda session, folder: session.size(f"{folder}/file"), ["HeadObject"]),
+        ("MDTM", lambda session, folder: session.sendcmd(f"MDTM {folder}/file"), ["HeadObject"]),
+        ("CWD", lambda session, folder: session.cwd(f"/{folder}"), ["ListObjectsV2"]),
+    ],
+)
+def test_a_question_is_one_request(
+    session: ftplib.FTP_TLS,
+    embedded: EmbeddedBackend,
+    folder: str,
+    name: str,
+    command: Callable[[ftplib.FTP_TLS, str], object],
+    expected: list[str],
+) -> None:
+    embedded.put(f"{folder}/file", b"1")
+    command(session, folder)
+    assert embedded.operations() == expected, name
+
+
+def test_making_and_removing_cost_at_most_two(session: ftplib.FTP_TLS, embedded: EmbeddedBackend, folder: str) -> None:
+    embedded.put(f"{folder}/file", b"1")
+    for command in (f"DELE {folder}/file", f"MKD {folder}/dir", f"RMD {folder}/dir"):
+        embedded.clear_requests()
+        session.voidcmd(command)
+        assert len(embedded.operations()) <= 2, (command, embedded.operations())
+
+
+@pytest.mark.parametrize("existing", [False, True], ids=["to a new name", "over an existing file"])
+def test_renaming_a_file_is_three_requests(
+    session: ftplib.FTP_TLS, embedded: EmbeddedBackend, folder: str, existing: bool
+) -> None:
+    embedded.put(f"{folder}/one", b"1")
+    if existing:
+        embedded.put(f"{folder}/two", b"2")
+    session.rename(f"{folder}/one", f"{folder}/two")
+    assert embedded.operations() == ["HeadObject", "CopyObject", "DeleteObject"]
+    assert embedded.read(f"{folder}/two") == b"1"
