@@ -1,0 +1,141 @@
+"""Uploads and their budget, under random sizes, failures and cancellations."""
+
+import asyncio
+import hashlib
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aioftps3.s3.budget import ByteBudget
+from aioftps3.s3.errors import S3Error
+from aioftps3.s3.upload import Upload
+from tests.unit.s3.fakes import PATIENT, Answered, FakeS3, Fault, LostAfter, LostBefore, client_of, is_whole, settle
+
+PART = 32
+
+OPERATIONS = ("PutObject", "CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload")
+
+faults = st.dictionaries(
+    st.tuples(st.sampled_from(OPERATIONS), st.integers(0, 6)),
+    st.sampled_from(
+        [
+            LostBefore(),
+            LostAfter(),
+            Answered(500, "InternalError"),
+            Answered(503, "SlowDown"),
+            Answered(403, "AccessDenied"),
+        ]
+    ),
+    max_size=4,
+)
+
+
+def content(size: int) -> bytes:
+    return b"".join(hashlib.sha256(bytes([number % 256])).digest() for number in range(size // 32 + 1))[:size]
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(
+    pieces=st.lists(st.integers(0, 3 * PART), max_size=12),
+    where=faults,
+    turns=st.none() | st.integers(0, 150),
+    in_flight=st.integers(1, 4),
+    parts_of_budget=st.integers(1, 6),
+    if_none_match=st.sampled_from([None, "*"]),
+)
+def test_an_upload_is_whole_or_nothing_whatever_happens(
+    pieces: list[int],
+    where: dict[tuple[str, int], Fault],
+    turns: int | None,
+    in_flight: int,
+    parts_of_budget: int,
+    if_none_match: str | None,
+) -> None:
+    size = sum(pieces)
+    data = content(size)
+
+    async def run() -> None:
+        fake, budget = FakeS3(), ByteBudget(parts_of_budget * PART)
+        fake.faults.update(where)
+        upload = Upload(
+            client_of(fake, retry=PATIENT),
+            "k",
+            budget=budget,
+            part_size=PART,
+            parts_in_flight=in_flight,
+            if_none_match=if_none_match,
+        )
+
+        async def transfer() -> bool:
+            position = 0
+            try:
+                for piece in pieces:
+                    await upload.write(data[position : position + piece])
+                    position += piece
+                await upload.complete()
+            except S3Error:
+                await upload.abort()
+                return False
+            except asyncio.CancelledError:
+                await asyncio.shield(asyncio.create_task(upload.abort()))
+                raise
+            return True
+
+        task = asyncio.create_task(transfer())
+        if turns is not None:
+            await settle(turns)
+            task.cancel()
+        await asyncio.wait({task})
+        if not task.cancelled() and task.result():
+            assert fake.objects == {"k": data}
+        assert fake.objects in ({}, {"k": data})
+        assert fake.parts_in_flight == 0
+        assert fake.most_parts_in_flight <= in_flight
+        assert is_whole(budget)
+        # Only an upload whose creation was answered to nobody can stay behind.
+        lost = sum(
+            isinstance(fault, LostAfter) for (name, _), fault in where.items() if name == "CreateMultipartUpload"
+        )
+        assert len(fake.uploads) <= lost
+
+    asyncio.run(run())
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(
+    total=st.integers(1, 20),
+    actions=st.lists(st.tuples(st.sampled_from(["acquire", "release", "cancel"]), st.integers(0, 20)), max_size=40),
+)
+def test_budget_never_leaks_and_is_first_come_first_served(total: int, actions: list[tuple[str, int]]) -> None:
+    async def run() -> None:
+        budget = ByteBudget(total)
+        waiting: list[tuple[int, asyncio.Task[None]]] = []
+        granted: list[int] = []
+        order: list[int] = []
+
+        async def take(number: int, amount: int) -> None:
+            await budget.acquire(amount)
+            order.append(number)
+            granted.append(amount)
+
+        for number, (action, value) in enumerate(actions):
+            if action == "acquire" and value <= total:
+                waiting.append((number, asyncio.create_task(take(number, value))))
+            elif action == "release" and granted:
+                budget.release(granted.pop(value % len(granted)))
+            elif action == "cancel" and waiting:
+                waiting[value % len(waiting)][1].cancel()
+            if value % 2:
+                await settle(3)
+            assert budget.in_use <= total
+        await settle(5)
+        assert budget.in_use == sum(granted)
+        assert order == sorted(order)
+        for _, task in waiting:
+            task.cancel()
+        await settle(5)
+        for amount in granted:
+            budget.release(amount)
+        assert is_whole(budget)
+
+    asyncio.run(run())

@@ -1,0 +1,149 @@
+"""The whole client over a socket to a server that verifies signatures with code of its own."""
+
+import hashlib
+from collections.abc import AsyncIterator
+
+import pytest
+
+from aioftps3.embedded import EmbeddedS3
+from aioftps3.s3 import (
+    AiohttpTransport,
+    ByteBudget,
+    BytesBody,
+    Endpoint,
+    RequestEvent,
+    S3Client,
+    StaticCredentials,
+    Upload,
+    copy_any_size,
+)
+from aioftps3.s3.errors import AccessDenied, CredentialsRejected, InvalidRange, NoSuchKey, PreconditionFailed
+from aioftps3.s3.upload import MIB
+
+ODD_KEYS = [
+    "a b",
+    "x+y%25&#?'\"",
+    "é日本",
+    "//a//../b/./",
+    "-dash",
+    "back\\slash",
+    "tab\tand\nline",
+    "~!*()",
+    "a=b;c,d",
+]
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[EmbeddedS3]:
+    async with EmbeddedS3(bucket="bucket", access_key="AK", secret_key="SK") as server:
+        yield server
+
+
+def client_of(server: EmbeddedS3, secret: str = "SK", events: list[RequestEvent] | None = None) -> S3Client:
+    endpoint = Endpoint.for_bucket("bucket", "us-east-1", server.url)
+    observer = None if events is None else events.append
+    return S3Client(AiohttpTransport(), endpoint, StaticCredentials("AK", secret), observer=observer)
+
+
+@pytest.fixture
+async def client(server: EmbeddedS3) -> AsyncIterator[S3Client]:
+    client = client_of(server)
+    yield client
+    await client.close()
+
+
+async def content(client: S3Client, key: str, offset: int = 0) -> bytes:
+    async with await client.get_object(key, offset=offset) as got:
+        return b"".join([chunk async for chunk in got.chunks()])
+
+
+@pytest.mark.parametrize("key", ODD_KEYS)
+async def test_odd_keys_go_there_and_back(client: S3Client, key: str) -> None:
+    await client.put_object(key, BytesBody(b"content"), metadata={"a": "b  c"}, content_type="text/plain")
+    info = await client.head_object(key)
+    assert (info.key, info.size, info.content_type) == (key, 7, "text/plain")
+    assert await content(client, key, 3) == b"tent"
+    assert [item.key for item in (await client.list_objects(prefix=key)).objects] == [key]
+    await client.copy_object(key, key + "2", source_if_match=info.etag)
+    await client.delete_objects([key, key + "2"])
+    assert (await client.list_objects()).objects == ()
+
+
+async def test_listing_goes_on_over_pages(client: S3Client) -> None:
+    keys = [f"d{number % 3}/é {number}" for number in range(25)]
+    for key in keys:
+        await client.put_object(key, BytesBody(b""))
+    seen: list[str] = []
+    token: str | None = None
+    while True:
+        page = await client.list_objects(max_keys=7, token=token)
+        seen.extend(item.key for item in page.objects)
+        token = page.next_token
+        if token is None:
+            break
+    assert seen == sorted(keys, key=str.encode)
+    assert (await client.list_objects(delimiter="/")).prefixes == ("d0/", "d1/", "d2/")
+
+
+@pytest.mark.parametrize("size", [0, 1, 5 * MIB - 1, 5 * MIB, 5 * MIB + 1, 23 * MIB + 7])
+async def test_streams_arrive_whole(server: EmbeddedS3, size: int) -> None:
+    events: list[RequestEvent] = []
+    client = client_of(server, events=events)
+    block = bytes(number * 31 % 253 for number in range(100_003))
+    digest = hashlib.sha256()
+    budget = ByteBudget(20 * MIB)
+    upload = Upload(client, "k", budget=budget, part_size=5 * MIB)
+    left = size
+    while left:
+        piece = block[: min(left, len(block))]
+        digest.update(piece)
+        left -= len(piece)
+        await upload.write(piece)
+    assert (await upload.complete()).size == size
+    assert hashlib.sha256(await content(client, "k")).digest() == digest.digest()
+    assert budget.in_use == 0
+    assert server.uploads_in_progress == []
+    if size <= 5 * MIB:
+        assert [event.operation for event in events] == ["PutObject", "GetObject"]
+    await client.close()
+
+
+async def test_abort_leaves_nothing(server: EmbeddedS3, client: S3Client) -> None:
+    upload = Upload(client, "k", budget=ByteBudget(20 * MIB), part_size=5 * MIB)
+    await upload.write(bytes(12 * MIB))
+    assert server.uploads_in_progress != []
+    await upload.abort()
+    assert server.uploads_in_progress == []
+    assert (await client.list_multipart_uploads()).uploads == ()
+    with pytest.raises(NoSuchKey):
+        await client.head_object("k")
+
+
+async def test_copy_in_parts(client: S3Client) -> None:
+    data = bytes(range(256)) * (12 * MIB // 256)
+    await client.put_object("s", BytesBody(data), metadata={"m": "v"})
+    source = await client.head_object("s")
+    await copy_any_size(client, source, "t", single_copy_bytes=MIB, part_bytes=5 * MIB)
+    assert await content(client, "t") == data
+    assert (await client.head_object("t")).metadata["m"] == "v"
+
+
+async def test_conditions_hold(client: S3Client) -> None:
+    await client.put_object("k", BytesBody(b"1"), if_none_match="*")
+    with pytest.raises(PreconditionFailed):
+        await client.put_object("k", BytesBody(b"2"), if_none_match="*")
+    with pytest.raises(PreconditionFailed):
+        await client.get_object("k", if_match='"other"')
+    with pytest.raises(InvalidRange):
+        await client.get_object("k", offset=1)
+    with pytest.raises(NoSuchKey):
+        await client.get_object("missing")
+
+
+async def test_wrong_secret_is_rejected(server: EmbeddedS3) -> None:
+    client = client_of(server, secret="wrong")
+    with pytest.raises(CredentialsRejected):
+        await client.put_object("k", BytesBody(b""))
+    with pytest.raises(AccessDenied):
+        await client.head_object("k")
+    await client.close()
