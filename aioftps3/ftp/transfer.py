@@ -62,6 +62,9 @@ class _DataPort:
             self.transfer.data = await self._listener.connection()
         except DataLost as error:
             raise ReplyError(425, f"Cannot open the data connection: {error}.") from error
+        if self._session.protection == "P":
+            resumed = "resumed" if self.transfer.data.resumed else "new"
+            self._session.log.debug("data connection with a %s TLS session", resumed)
         return self.transfer.data
 
 

@@ -104,9 +104,11 @@ class _ImplicitTls(ftplib.FTP_TLS):
         return self.welcome
 
 
-def connect(access: Access) -> ftplib.FTP_TLS:
-    """A session of ftplib, logged in, with encrypted data connections."""
+def connect(access: Access, *, version: ssl.TLSVersion | None = None) -> ftplib.FTP_TLS:
+    """A session of ftplib, logged in, with encrypted data connections; `version` asks for one version of TLS."""
     context = ssl.create_default_context(cafile=str(access.certificate))
+    if version is not None:
+        context.minimum_version = context.maximum_version = version
     session = (_ImplicitTls if access.implicit else ftplib.FTP_TLS)(context=context, timeout=SOCKET_SECONDS)
     session.connect(HOST, access.port)
     session.login(access.login, access.password)
