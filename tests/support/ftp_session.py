@@ -490,6 +490,18 @@ async def running_server(
     assert store.open_bodies == 0, "a download that was not closed"
 
 
+def serving(
+    kind: str, *, store: FtpStore | None = None, **changes: Any
+) -> contextlib.AbstractAsyncContextManager[Running]:
+    """`running_server` for tests that run once in "clear" text and once in each version of TLS."""
+    config = (clear_text if kind == "clear" else encrypted)(**changes)
+    version = ssl.TLSVersion.TLSv1_2 if kind == "tls1.2" else ssl.TLSVersion.TLSv1_3
+    return running_server(config, store=store, version=version)
+
+
+KINDS = ("clear", "tls1.2", "tls1.3")
+
+
 async def settle() -> None:
     """Let callbacks that are due run: transports close their sockets in the next round of the loop."""
     for _ in range(5):
