@@ -11,7 +11,7 @@ Invariants:
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from aioftps3.s3.errors import RequestInvalid
 
@@ -62,7 +62,9 @@ class ByteBudget:
             if granted.done() and not granted.cancelled():
                 self.release(amount)
             else:
-                self._waiters.remove((amount, granted))
+                # `_grant` has dropped it already when it ran between the cancellation and this line.
+                with suppress(ValueError):
+                    self._waiters.remove((amount, granted))
                 self._grant()
             raise
 

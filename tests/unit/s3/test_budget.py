@@ -64,6 +64,20 @@ async def test_waiter_cancelled_in_the_turn_of_its_grant_gives_it_back() -> None
     assert budget.in_use == 0
 
 
+async def test_waiter_cancelled_in_the_turn_of_another_release_is_forgotten() -> None:
+    budget = ByteBudget(10)
+    await budget.acquire(10)
+    first = asyncio.create_task(budget.acquire(7))
+    second = asyncio.create_task(budget.acquire(8))
+    await settle()
+    first.cancel()
+    budget.release(10)
+    await asyncio.wait({first, second})
+    assert first.cancelled()
+    assert budget.in_use == 8
+    assert budget.waiting == 0
+
+
 async def test_nobody_overtakes_a_waiter_by_trying() -> None:
     budget = ByteBudget(10)
     assert budget.try_acquire(5)
