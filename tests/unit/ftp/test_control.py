@@ -1,0 +1,62 @@
+"""The control channel: the sockets' options and the upgrade to TLS."""
+
+from __future__ import annotations
+
+import socket
+
+from aioftps3.ftp.control import tune_socket
+from tests.support.ftp_session import encrypted, running_server
+
+
+def test_control_sockets_send_at_once_keep_urgent_bytes_and_stay_known_to_nat() -> None:
+    """D24."""
+    with socket.socket() as sock:
+        tune_socket(sock)
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_OOBINLINE)
+        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) < 300
+
+
+async def test_bytes_behind_auth_are_refused_as_injection() -> None:
+    """D7: what came in clear text must not count as encrypted."""
+    async with running_server(encrypted()) as running:
+        client = await running.greeted()
+        await client.send("AUTH TLS", "USER evil")
+        assert (await client.reply()).code == 421
+        assert await client.at_end()
+
+
+async def test_a_part_of_a_line_behind_auth_is_refused_too() -> None:
+    async with running_server(encrypted()) as running:
+        client = await running.greeted()
+        await client.wire.send(b"AUTH TLS\r\nUS")
+        assert (await client.reply()).code == 421
+        assert await client.at_end()
+
+
+async def test_a_client_hello_in_one_segment_with_auth_is_refused() -> None:
+    async with running_server(encrypted()) as running:
+        client = await running.greeted()
+        await client.wire.send(b"AUTH TLS\r\n\x16\x03\x01")
+        assert (await client.reply()).code == 421
+        assert await client.at_end()
+
+
+async def test_commands_go_on_encrypted_after_auth() -> None:
+    async with running_server(encrypted()) as running:
+        client = await running.greeted()
+        await client.start_tls()
+        await client.send("NOOP", "FEAT", "PBSZ 0", "PROT P")
+        assert await client.replies(4) == [200, 211, 200, 200]
+
+
+async def test_a_control_connection_may_end_with_and_without_close_notify() -> None:
+    async with running_server(encrypted()) as running:
+        for ending in ("close_notify", "fin", "close", "reset"):
+            client = await running.client()
+            result = getattr(client.wire, ending)()
+            if result is not None:
+                await result
+            if ending in ("close_notify", "fin"):
+                assert await client.at_end()
