@@ -1,0 +1,98 @@
+"""PWD CWD CDUP MKD RMD."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.ftp_session import FtpStore, running_server
+
+
+async def test_pwd_doubles_quotes_and_has_no_others() -> None:
+    """D34."""
+    async with running_server(store=FtpStore({'di"r/x': b""})) as running:
+        client = await running.client()
+        assert (await client.command("PWD")).text == '257 "/" is the current directory'
+        assert await client.codes('CWD di"r') == [250]
+        assert (await client.command("PWD")).text == '257 "/di""r" is the current directory'
+        assert (await client.command("XPWD")).text == '257 "/di""r" is the current directory'
+
+
+@pytest.mark.parametrize(
+    ("argument", "path"),
+    [
+        ("a", "/a"),
+        ("/a", "/a"),
+        ("a/", "/a"),
+        ("a/b", "/a/b"),
+        ("//a//b/", "/a/b"),
+        ("./a/../a/b/.", "/a/b"),
+        ("/", "/"),
+    ],
+)
+async def test_cwd_takes_every_form_of_a_path(argument: str, path: str) -> None:
+    async with running_server(store=FtpStore({"a/b/file": b""})) as running:
+        client = await running.client()
+        assert await client.codes(f"CWD {argument}") == [250]
+        assert f'"{path}"' in (await client.command("PWD")).text
+
+
+async def test_nothing_leads_above_the_root() -> None:
+    async with running_server(store=FtpStore({"a/b/file": b""})) as running:
+        client = await running.client()
+        assert await client.codes("CDUP", "CWD ../../..", "CWD a/b", "XCUP", "CDUP", "XCUP", "XCWD a") == [250] * 7
+        assert '"/a"' in (await client.command("PWD")).text
+
+
+@pytest.mark.parametrize("argument", ["none", "file", "a/none", "x" * 1100])
+async def test_cwd_to_what_is_no_directory_is_550_and_changes_nothing(argument: str) -> None:
+    async with running_server(store=FtpStore({"file": b"", "a/b": b""})) as running:
+        client = await running.client()
+        assert await client.codes("CWD a", f"CWD /{argument}") == [250, 550]
+        assert '"/a"' in (await client.command("PWD")).text
+
+
+async def test_mkd_tells_the_whole_path_and_makes_a_marker() -> None:
+    """D34."""
+    async with running_server(store=FtpStore({"a/": b""})) as running:
+        client = await running.client()
+        assert await client.codes("CWD a") == [250]
+        assert (await client.command('MKD b "c"')).text == '257 "/a/b ""c""" created'
+        assert await client.codes("XMKD /d") == [257]
+        assert set(running.store.contents) == {"a/", 'a/b "c"/', "d/"}
+
+
+async def test_mkd_of_what_is_there_is_550() -> None:
+    async with running_server(store=FtpStore({"dir/file": b"", "file": b""})) as running:
+        client = await running.client()
+        assert await client.codes("MKD dir", "MKD file", "MKD /", "MKD dir/file") == [550] * 4
+
+
+async def test_mkd_costs_at_most_two_requests_and_cwd_one() -> None:
+    async with running_server() as running:
+        client = await running.client()
+        await client.codes("MKD dir")
+        assert len(running.store.operations()) == 2
+        await client.codes("CWD dir")
+        assert len(running.store.operations()) == 1
+
+
+async def test_rmd_removes_empty_directories_only() -> None:
+    """D39 and the early version's recursive RMD."""
+    async with running_server(store=FtpStore({"full/file": b"", "empty/": b"", "file": b""})) as running:
+        client = await running.client()
+        assert await client.codes("RMD full", "RMD empty", "RMD empty", "RMD file", "RMD /") == [
+            550,
+            250,
+            550,
+            550,
+            550,
+        ]
+        assert set(running.store.contents) == {"full/file", "file"}
+        assert await client.codes("DELE full/file", "XRMD full", "RMD full") == [250, 250, 550]
+
+
+@pytest.mark.parametrize("verb", ["CWD", "MKD", "RMD", "XCWD", "XMKD", "XRMD"])
+async def test_an_argument_is_needed(verb: str) -> None:
+    async with running_server() as running:
+        client = await running.client()
+        assert await client.codes(verb) == [501]

@@ -1,0 +1,185 @@
+"""SYST STAT HELP NOOP TYPE MODE STRU SITE FEAT OPTS CLNT."""
+
+from __future__ import annotations
+
+import pytest
+
+import aioftps3
+from aioftps3.ftp.commands import command_table
+from tests.support.ftp_session import FtpStore, encrypted, running_server
+
+
+async def test_feat_has_one_feature_a_line_behind_one_blank() -> None:
+    async with running_server() as running:
+        client = await running.client()
+        lines = (await client.command("FEAT")).lines
+        assert lines[0] == "211-Features:"
+        assert lines[-1] == "211 End"
+        assert " UTF8" in lines
+        assert " MLST type*;size*;modify*;perm*;UNIX.mode;" in lines
+        for line in lines[1:-1]:
+            assert line.startswith(" ")
+            assert line[1:] == line.strip()
+
+
+async def test_feat_shows_the_facts_that_are_on() -> None:
+    """RFC 3659 section 7.8."""
+    async with running_server() as running:
+        client = await running.client()
+        assert (await client.command("OPTS MLST size;unix.mode;x;")).text == "200 MLST OPTS size;UNIX.mode;"
+        assert " MLST type;size*;modify;perm;UNIX.mode*;" in (await client.command("FEAT")).lines
+
+
+@pytest.mark.parametrize(
+    ("argument", "code"),
+    [
+        ("UTF8 ON", 200),
+        ("utf8 on", 200),
+        ("UTF8", 200),
+        ("UTF-8 ON", 200),
+        ("UTF8 OFF", 504),
+        ("MLST type;size;modify;", 200),
+        ("MLST", 200),
+        ("NONSENSE", 501),
+        ("", 501),
+    ],
+)
+async def test_opts(argument: str, code: int) -> None:
+    async with running_server() as running:
+        client = await running.client()
+        assert await client.codes(f"OPTS {argument}") == [code]
+
+
+@pytest.mark.parametrize(
+    ("argument", "code"),
+    [
+        ("A", 200),
+        ("a", 200),
+        ("A N", 200),
+        ("I", 200),
+        ("i", 200),
+        ("L 8", 200),
+        ("l 8", 200),
+        ("E", 504),
+        ("L 9", 504),
+        ("L", 504),
+        ("A T", 504),
+        ("X", 504),
+        ("", 501),
+    ],
+)
+async def test_type(argument: str, code: int) -> None:
+    """D32."""
+    async with running_server() as running:
+        client = await running.client()
+        assert await client.codes(f"TYPE {argument}") == [code]
+
+
+async def test_type_a_converts_nothing() -> None:
+    """D42."""
+    async with running_server() as running:
+        client = await running.client()
+        content = b"unix\nwindows\r\nold\r\x00\xff"
+        for kind in ("A", "I"):
+            await client.expect(200, f"TYPE {kind}")
+            await client.upload("file", content)
+            assert running.store.contents["file"] == content
+            assert await client.download("RETR file") == content
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ("MODE S", 200),
+        ("mode s", 200),
+        ("MODE B", 504),
+        ("MODE Z", 504),
+        ("MODE", 501),
+        ("STRU F", 200),
+        ("stru f", 200),
+        ("STRU R", 504),
+        ("STRU", 501),
+        ("SYST", 215),
+        ("NOOP", 200),
+        ("NOOP with words", 200),
+        ("CLNT FileZilla", 200),
+        ("CLNT", 200),
+        ("SITE CHMOD 644 ./x", 200),
+        ("SITE chmod 644 x", 200),
+        ("SITE HELP", 214),
+        ("SITE UMASK", 504),
+        ("SITE", 501),
+        ("HELP", 214),
+        ("HELP stor", 214),
+        ("HELP NONSENSE", 502),
+        ("APPE file", 502),
+        ("MFMT 20260101000000 file", 502),
+    ],
+)
+async def test_small_commands(line: str, code: int) -> None:
+    async with running_server() as running:
+        client = await running.client()
+        assert await client.codes(line, "NOOP") == [code, 200]
+
+
+async def test_syst_makes_clients_read_listings_as_those_of_ls() -> None:
+    async with running_server() as running:
+        client = await running.client()
+        assert (await client.command("SYST")).text == "215 UNIX Type: L8"
+
+
+async def test_help_lists_every_verb_and_explains_each() -> None:
+    async with running_server() as running:
+        client = await running.greeted()
+        answer = await client.command("HELP")
+        assert set(" ".join(answer.lines[1:-1]).split()) == set(command_table())
+        assert (await client.command("HELP xcup")).text == ("214 CDUP: change to the parent directory (RFC 959 4.1.1)")
+
+
+async def test_stat_tells_of_the_session() -> None:
+    async with running_server(encrypted()) as running:
+        client = await running.client()
+        answer = await client.command("STAT")
+        assert answer.lines[0] == f"211-aioftps3 {aioftps3.__version__}"
+        assert "encrypted" in answer.text
+        assert "PROT P" in answer.text
+
+
+async def test_stat_of_a_directory_lists_it_on_the_control_connection() -> None:
+    """D29: Cyberduck and lftp list so."""
+    async with running_server(store=FtpStore({"dir/a": b"12345", "dir/b/c": b""})) as running:
+        client = await running.client()
+        for line in ("STAT dir", "STAT -l dir", "STAT -la /dir/"):
+            answer = await client.command(line)
+            assert answer.code == 212
+            assert [row.split()[-1] for row in answer.lines[1:-1]] == ["a", "b"]
+
+
+async def test_stat_of_a_file_and_of_an_empty_directory_and_of_nothing() -> None:
+    async with running_server(store=FtpStore({"dir/": b"", "file": b"12345"})) as running:
+        client = await running.client()
+        answer = await client.command("STAT file")
+        assert answer.code == 213
+        assert answer.lines[1].split()[4:] == ["5", "Jan", "12", "1970", "file"]
+        assert (await client.command("STAT dir")).lines == ("212-Status of /dir:", "212 End")
+        assert await client.codes("STAT none") == [550]
+
+
+async def test_a_name_with_strange_line_ends_is_one_line_of_stat() -> None:
+    """U+0085 and U+2028 are no control characters of ASCII, so that S3 may hold them."""
+    async with running_server(store=FtpStore({"a\x85b\u2028c": b""})) as running:
+        client = await running.client()
+        answer = await client.command("STAT /")
+        assert len(answer.lines) == 3
+        assert answer.lines[1].endswith("a?b?c")
+
+
+async def test_stat_shows_the_first_page_of_a_large_directory() -> None:
+    """The control connection is no place for long listings."""
+    store = FtpStore({f"{number:03d}": b"" for number in range(30)}, page_limit=10)
+    async with running_server(store=store) as running:
+        client = await running.client()
+        rows = (await client.command("STAT /")).lines[1:-1]
+        assert [row.split()[-1] for row in rows] == [f"{number:03d}" for number in range(len(rows))]
+        assert 9 <= len(rows) <= 10
+        assert await client.codes("NOOP") == [200]
