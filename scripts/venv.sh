@@ -71,7 +71,7 @@ make_venv() {
     fi
     echo "making ${directory#"$root/"} with Python $(python_version "$python")" >&2
     "$python" -m venv --clear "$directory" || return 1
-  elif [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then
+  elif [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ] || [ "$(cat "$directory/.installed[dev]" 2>/dev/null)" = "$wanted" ]; then
     return
   fi
   echo "installing aioftps3$extras into ${directory#"$root/"} ..." >&2
