@@ -46,6 +46,7 @@ from aioftps3.s3.models import (
     UploadResult,
     UploadsPage,
 )
+from aioftps3.s3.remote_credentials import RefreshingCredentials, chosen_provider
 from aioftps3.s3.retry import NO_RETRIES, RetryPolicy
 from aioftps3.s3.transport import AiohttpTransport, Request, Response, Transport
 from aioftps3.s3.upload import Upload
@@ -68,6 +69,7 @@ __all__ = (
     "ObjectInfo",
     "Observer",
     "ProfileCredentials",
+    "RefreshingCredentials",
     "Request",
     "RequestEvent",
     "Response",
@@ -82,6 +84,7 @@ __all__ = (
     "Upload",
     "UploadResult",
     "UploadsPage",
+    "chosen_provider",
     "copy_any_size",
     "default_provider",
 )

@@ -158,5 +158,9 @@ def default_provider(environ: Mapping[str, str] | None = None) -> CredentialsPro
     profile = environ.get("AWS_PROFILE", "")
     if not profile and from_environment(environ) is not None:
         return EnvironmentCredentials(environ)
-    path = environ.get("AWS_SHARED_CREDENTIALS_FILE", "")
-    return ProfileCredentials(profile or DEFAULT_PROFILE, Path(path or "~/.aws/credentials").expanduser())
+    return ProfileCredentials(profile or DEFAULT_PROFILE, shared_file(environ))
+
+
+def shared_file(environ: Mapping[str, str]) -> Path:
+    """Give the path of the shared credentials file."""
+    return Path(environ.get("AWS_SHARED_CREDENTIALS_FILE") or "~/.aws/credentials").expanduser()

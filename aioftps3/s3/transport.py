@@ -34,8 +34,9 @@ CONNECT_TIMEOUT_SECONDS = 5.0
 READ_TIMEOUT_SECONDS = 60.0
 """Longest silence of S3; also the longest that one slice of a body may take."""
 
-CONNECTIONS = 64
-"""Connections to S3; further requests wait for one."""
+CONNECTIONS = 256
+"""Connections to S3; further requests wait for one, without a limit of time, so this is more than a process full of
+transfers with several parts in flight each uses."""
 
 KEEPALIVE_SECONDS = 15.0
 """S3 closes idle connections after about 20 s; a request sent into that moment would fail."""

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_plus
 
+from aioftps3.s3.credentials import Credentials
 from aioftps3.s3.errors import DeleteFailure, S3ProtocolError
 from aioftps3.s3.models import (
     CompletedPart,
@@ -169,6 +170,19 @@ def parse_parts_page(body: bytes) -> PartsPage:
             for item in root.iterfind("Part")
         ),
         next_marker=_number(root, "NextPartNumberMarker") if truncated else None,
+    )
+
+
+def parse_assumed_role(body: bytes) -> Credentials:
+    """Read an answer of the token service's AssumeRoleWithWebIdentity."""
+    item = _named(body, "AssumeRoleWithWebIdentityResponse").find("AssumeRoleWithWebIdentityResult/Credentials")
+    if item is None or not _text(item, "AccessKeyId") or not _text(item, "SecretAccessKey"):
+        raise S3ProtocolError("the answer holds no credentials")
+    return Credentials(
+        _text(item, "AccessKeyId"),
+        _text(item, "SecretAccessKey"),
+        _text(item, "SessionToken") or None,
+        parse_time(_text(item, "Expiration")),
     )
 
 
