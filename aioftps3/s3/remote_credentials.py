@@ -105,8 +105,8 @@ class RefreshingCredentials:
 
 
 def chosen_provider(transport: Transport, environ: Mapping[str, str], region: str) -> CredentialsProvider:
-    """Choose a source in the order of AWS's tools: an explicit AWS_PROFILE, keys in the environment, a web identity, the
-    shared credentials file when there is one, a container's endpoint, the machine's metadata service.
+    """Choose a source in the order of AWS's tools: an explicit AWS_PROFILE, keys in the environment, a web identity,
+    the shared credentials file when there is one, a container's endpoint, the machine's metadata service.
 
     Looks for the shared file, which blocks for a moment. Sources that are asked over HTTP use `transport`, unsigned.
 
