@@ -138,6 +138,8 @@ async def test_a_directory_that_cannot_be_used_is_exit_code_1(tmp_path: Path) ->
 
 async def test_other_ports_are_taken_when_the_usual_ones_are() -> None:
     with socket.socket() as taken:
+        # Without this, connections of an earlier test that only wait for their end would look like somebody listening.
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         with contextlib.suppress(OSError):  # taken by somebody else does as well
             taken.bind(("127.0.0.1", 8021))
             taken.listen()
