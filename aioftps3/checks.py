@@ -83,6 +83,8 @@ def diagnose(error: errors.S3Error, *, permission: str = "the permission") -> st
             return f"S3 cannot answer now ({error.code or error.status}); it may come back"
         case errors.S3ProtocolError():
             return f"what answers is not S3 ({error}); look at AWS_S3_BUCKET_HOST"
+        case errors.S3ResponseError() if not error.code:  # a listing that S3 refuses has a code
+            return f"what answers is not S3 (status {error.status}); look at AWS_S3_BUCKET_HOST"
         case _:
             return f"unexpected: {error}"
 

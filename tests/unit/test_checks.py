@@ -156,6 +156,7 @@ def chained(error: Exception, cause: Exception) -> errors.S3Error:
         (errors.ClockSkew("RequestTimeTooSkewed", 403), "clock"),
         (errors.Throttled("SlowDown", 503), "it may come back"),
         (errors.NotSupported("NotImplemented", 501), "unexpected"),
+        (errors.S3ResponseError("", 400), "what answers is not S3 (status 400); look at AWS_S3_BUCKET_HOST"),
     ],
 )
 def test_each_fault_has_its_words(error: errors.S3Error, words: str) -> None:
