@@ -115,12 +115,16 @@ class S3Store:
         self._clock = clock
 
     async def head(self, key: str) -> ObjectInfo | None:
-        """HeadObject."""
+        """HeadObject, and when it is refused a listing, whose refusal says why."""
         with _storage_errors():
             try:
                 return _object_info(await self._client.head_object(key))
             except s3errors.NoSuchKey:
                 return None
+            except s3errors.AccessDenied:
+                # The answer to a HEAD has no body to say whether the object is forbidden or the keys are wrong.
+                await self._client.list_objects(prefix=key, max_keys=1)
+                raise
 
     async def open_read(self, key: str, *, offset: int = 0) -> ObjectBody:
         """GetObject; also HeadObject when S3 refuses the range, as it does for one that begins at the very end."""

@@ -253,6 +253,22 @@ async def test_no_s3_error_leaves_the_store(
     assert "secret-name" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("code", "kind"), [("InvalidAccessKeyId", errors.Misconfigured), ("AccessDenied", errors.Denied)]
+)
+async def test_a_refused_head_is_explained_by_a_listing(
+    scene: Scene, code: str, kind: type[errors.StorageError]
+) -> None:
+    async def intercept(call: Call, proceed: Proceed) -> Answer:
+        raise Refusal(code, 403, "")
+
+    scene.server.intercept = intercept
+    with pytest.raises(kind) as caught:
+        await scene.store.head("k")
+    assert type(caught.value) is kind
+    assert [request.operation for request in scene.server.requests] == ["HeadObject", "ListObjectsV2"]
+
+
 async def test_a_marker_is_written_again_when_its_answer_was_lost(scene: Scene) -> None:
     lost = False
 
