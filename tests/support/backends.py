@@ -82,6 +82,10 @@ class Backend(ABC):
         """Store an object as another S3 tool would."""
 
     @abstractmethod
+    def remove(self, path: str) -> None:
+        """Remove an object, if there is one."""
+
+    @abstractmethod
     def read(self, path: str) -> bytes:
         """An object's content. Raises KeyError when there is none."""
 
@@ -120,6 +124,9 @@ class EmbeddedBackend(Backend):
                 self._server.put(self.prefix + path, b"")
 
         self._loop.call(act)
+
+    def remove(self, path: str) -> None:
+        self._loop.call(lambda: self._server.delete(self.prefix + path))
 
     def read(self, path: str) -> bytes:
         return self._loop.call(lambda: self._server.read(self.prefix + path))
@@ -170,6 +177,9 @@ class MinioBackend(Backend):
 
     async def _put(self, key: str, data: bytes) -> None:
         await self._client.put_object(key, BytesBody(data))
+
+    def remove(self, path: str) -> None:
+        self._loop.run(self._client.delete_object(self.prefix + path))
 
     def read(self, path: str) -> bytes:
         return self._loop.run(self._read(self.prefix + path))
@@ -256,9 +266,11 @@ def minio_backend(environ: Mapping[str, str]) -> Iterator[MinioBackend]:
     try:
         yield backend
     finally:
-        backend.remove_all()
-        loop.run(transport.close())
-        loop.close()
+        try:
+            backend.remove_all()
+        finally:
+            loop.run(transport.close())
+            loop.close()
 
 
 def _new_prefix() -> str:

@@ -56,8 +56,8 @@ class Access:
         return f"{self.scheme}://{HOST}:{self.port}"
 
 
-def daemon_environment(directory: Path, s3: Mapping[str, str], password: str) -> dict[str, str]:
-    """All that a daemon of the tests is told; its certificate is made in the directory."""
+def daemon_environment(directory: Path, given: Mapping[str, str], password: str) -> dict[str, str]:
+    """All that a daemon of the tests is told: what is given, mostly S3, and the rest; its certificate is made here."""
     made = make_self_signed(["localhost", HOST], now=datetime.now(UTC))
     certificate, key = directory / "certificate.pem", directory / "key.pem"
     certificate.write_bytes(made.certificate)
@@ -69,7 +69,6 @@ def daemon_environment(directory: Path, s3: Mapping[str, str], password: str) ->
         "PATH": os.environ["PATH"],
         "HOME": str(directory),
         "PYTHONWARNINGS": "always",
-        **s3,
         "FTP_USER_LOGIN": LOGIN,
         "FTP_USER_PASSWORD": password,
         "AIOFTPS3_HOST": HOST,
@@ -79,6 +78,7 @@ def daemon_environment(directory: Path, s3: Mapping[str, str], password: str) ->
         "AIOFTPS3_TLS_CERT": str(certificate),
         "AIOFTPS3_TLS_KEY": str(key),
         "AIOFTPS3_LOG_LEVEL": "debug",
+        **given,
     }
 
 
@@ -100,9 +100,9 @@ class Daemon:
         self._ports: tuple[int, int] = (0, 0)
 
     @classmethod
-    def start(cls, directory: Path, s3: Mapping[str, str], *, s3_is_good: bool = True) -> Self:
+    def start(cls, directory: Path, given: Mapping[str, str], *, s3_is_good: bool = True) -> Self:
         """Start a daemon on free ports and wait until it is ready, and until it has looked at a good S3."""
-        environment = daemon_environment(directory, s3, password=secrets.token_hex(12))
+        environment = daemon_environment(directory, given, password=secrets.token_hex(12))
         log = directory / "log"
         with log.open("wb") as stderr:
             process = subprocess.Popen(
