@@ -1,12 +1,18 @@
 """The whole client over a socket to a server that verifies signatures with code of its own."""
 
+import asyncio
 import hashlib
+import ssl
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
+from aioftps3.certificates import make_self_signed
 from aioftps3.embedded import EmbeddedS3
 from aioftps3.s3 import (
+    NO_RETRIES,
     AiohttpTransport,
     ByteBudget,
     BytesBody,
@@ -17,7 +23,14 @@ from aioftps3.s3 import (
     Upload,
     copy_any_size,
 )
-from aioftps3.s3.errors import AccessDenied, CredentialsRejected, InvalidRange, NoSuchKey, PreconditionFailed
+from aioftps3.s3.errors import (
+    AccessDenied,
+    ConnectFailed,
+    CredentialsRejected,
+    InvalidRange,
+    NoSuchKey,
+    PreconditionFailed,
+)
 from aioftps3.s3.upload import MIB
 
 ODD_KEYS = [
@@ -147,3 +160,27 @@ async def test_wrong_secret_is_rejected(server: EmbeddedS3) -> None:
     with pytest.raises(AccessDenied):
         await client.head_object("k")
     await client.close()
+
+
+async def test_https_with_an_authority_of_its_own(tmp_path: Path) -> None:
+    pair = make_self_signed(["127.0.0.1"], now=datetime.now(UTC))
+    path = tmp_path / "both.pem"
+    await asyncio.to_thread(path.write_bytes, pair.certificate + pair.key)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(path)
+    budget = ByteBudget(20 * MIB)
+    data = bytes(range(251)) * 60_000
+    async with EmbeddedS3(bucket="bucket", access_key="AK", secret_key="SK", ssl_context=context) as server:
+        endpoint = Endpoint.for_bucket("bucket", "us-east-1", server.url)
+        trusting = S3Client(AiohttpTransport(ca_file=str(path)), endpoint, StaticCredentials("AK", "SK"))
+        assert endpoint.scheme == "https"
+        assert not trusting.signs_payload
+        upload = Upload(trusting, "k", budget=budget, part_size=5 * MIB)
+        await upload.write(data)
+        await upload.complete()
+        assert await content(trusting, "k") == data
+        await trusting.close()
+        strict = S3Client(AiohttpTransport(), endpoint, StaticCredentials("AK", "SK"), retry=NO_RETRIES)
+        with pytest.raises(ConnectFailed):
+            await strict.head_bucket()
+        await strict.close()
