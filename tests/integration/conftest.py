@@ -13,18 +13,19 @@ from tests.integration.clients import connect
 from tests.support.backends import MINIO, Backend, EmbeddedBackend, embedded_backend, minio_backend
 from tests.support.daemon import Access, Daemon
 
+BACKENDS = ("embedded", "minio") if os.environ.get(MINIO) else ("embedded",)
+"""Where there is no MinIO, test_backends.py says so once, and not every test for itself."""
 
-@pytest.fixture(scope="session", params=["embedded", "minio"])
+
+@pytest.fixture(scope="session", params=BACKENDS)
 def backend(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
     """An S3 server; every test runs once on each."""
     if request.param == "embedded":
         with embedded_backend(tmp_path_factory.mktemp("embedded")) as embedded:
             yield embedded
-    elif os.environ.get(MINIO):
+    else:
         with minio_backend(os.environ) as minio:
             yield minio
-    else:
-        pytest.skip(f"no MinIO: {MINIO} is not set (./tests.sh sets it, and starts one)")
 
 
 @pytest.fixture(scope="session")
@@ -36,6 +37,8 @@ def daemon(backend: Backend, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         assert running.running, "the daemon ended by itself"
         assert running.stop() == 0
         running.check_log()
+        if isinstance(backend, EmbeddedBackend):
+            assert backend.all_uploads() == [], "multipart uploads are left"
     finally:
         running.kill()
 
