@@ -257,6 +257,23 @@ async def test_a_reader_that_stops_is_stalled(kind: ssl.TLSVersion | None) -> No
 
 
 @kinds
+async def test_a_slow_reader_is_not_stalled(kind: ssl.TLSVersion | None) -> None:
+    content = noise(16 * MIB)
+    loop = asyncio.get_running_loop()
+    async with a_pair(kind, stall=0.2) as (connection, wire):
+        begin = loop.time()
+        writing = asyncio.create_task(connection.write(content))
+        received = bytearray()
+        for wanted in range(MIB, len(content) + 1, MIB):
+            while len(received) < wanted:
+                received += await wire.receive()
+            await asyncio.sleep(0.03)
+        await writing
+        assert loop.time() - begin > 0.4, "all was read within the stall timeout: the test proves nothing"
+        assert sha256(bytes(received)) == sha256(content)
+
+
+@kinds
 @pytest.mark.parametrize("how", ["reset", "close"])
 async def test_writing_to_a_peer_that_is_gone_fails_at_once(kind: ssl.TLSVersion | None, how: str) -> None:
     """D12: neither is the rest of the file read from S3, nor does the log fill up."""
