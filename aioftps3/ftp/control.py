@@ -10,6 +10,7 @@ import struct
 
 from aioftps3.ftp.parsing import BadLine, CommandLine, LineSplitter, parse_line
 from aioftps3.ftp.replies import Reply
+from aioftps3.ftp.tlsstream import TlsStream
 
 __all__ = ("ControlChannel", "ControlLost", "LooksLikeTls", "tune_socket")
 
@@ -55,17 +56,19 @@ class ControlChannel:
         self._write_timeout = write_timeout
         self._splitter = LineSplitter()
         self._first_bytes = True
+        self._ended = False
+        self._tls: TlsStream | None = None
         self._write_lock = asyncio.Lock()
 
     @property
     def encrypted(self) -> bool:
         """Whether TLS is on."""
-        return self._writer.get_extra_info("sslcontext") is not None
+        return self._tls is not None
 
     @property
     def lost(self) -> bool:
         """Whether the client's end is known to be closed. Only true once the bytes before it have been read."""
-        return self._reader.at_eof() or self._reader.exception() is not None or self._writer.is_closing()
+        return self._ended or self._reader.at_eof() or self._reader.exception() is not None or self._writer.is_closing()
 
     @property
     def round_trip_seconds(self) -> float:
@@ -88,10 +91,12 @@ class ControlChannel:
             if line is not None:
                 return parse_line(line)
             try:
-                data = await self._reader.read(_READ_BYTES)
+                data = await (self._reader.read(_READ_BYTES) if self._tls is None else self._tls.read())
             except (ConnectionError, ssl.SSLError, TimeoutError) as error:
+                self._ended = True
                 raise ControlLost(str(error)) from error
             if not data:
+                self._ended = True
                 raise ControlLost("the client closed the connection")
             if self._first_bytes:
                 self._first_bytes = False
@@ -103,7 +108,7 @@ class ControlChannel:
         """Send one reply whole. Raises ControlLost when the client is gone or does not read for the stall timeout."""
         async with self._write_lock:
             try:
-                self._writer.write(reply.encode())
+                (self._writer if self._tls is None else self._tls).write(reply.encode())
                 async with asyncio.timeout(self._write_timeout):
                     await self._writer.drain()
             except (ConnectionError, ssl.SSLError, TimeoutError) as error:
@@ -112,41 +117,42 @@ class ControlChannel:
     async def start_tls(self, context: ssl.SSLContext, reply: Reply | None, *, timeout: float) -> bool:
         """Send ``reply`` in clear text and go on in TLS.
 
-        Returns False, with nothing sent, when the client has already sent bytes behind its AUTH command: they would be
-        taken as if they had come encrypted (command injection). Raises ControlLost when the handshake fails.
+        Returns False, with nothing sent, when the client has sent a command behind its AUTH: it would be taken as if it
+        had come encrypted (command injection). What arrives later is read as TLS. Raises ControlLost when the handshake
+        fails.
         """
-        transport = self._writer.transport
-        if self._splitter.buffered or not isinstance(transport, asyncio.ReadTransport):
+        if self._splitter.buffered:
             return False
-        # From here on nothing is read in clear text: the client answers the reply with its ClientHello.
-        transport.pause_reading()
-        if self._stream_holds_bytes():
-            transport.resume_reading()
-            return False
-        self._splitter.clear()
         try:
             if reply is not None:
                 self._writer.write(reply.encode())
-            await self._writer.start_tls(context, ssl_handshake_timeout=timeout)
+            tls = TlsStream(self._reader, self._writer, context)
+            async with asyncio.timeout(timeout):
+                await tls.handshake()
         except (OSError, TimeoutError) as error:  # ssl.SSLError is an OSError
             raise ControlLost(f"TLS handshake failed: {error}") from error
+        self._tls = tls
         self._first_bytes = False
         return True
 
-    def _stream_holds_bytes(self) -> bool:
-        # StreamReader shows its buffer nowhere else; a contract test holds this attribute.
-        return bool(self._reader._buffer)  # type: ignore[attr-defined]
-
     def abort(self) -> None:
         """Drop the connection at once."""
-        transport = self._writer.transport
-        transport.abort()
+        self._writer.transport.abort()
 
     async def close(self) -> None:
-        """Close the connection in order, or drop it when the client has not closed its end in a moment."""
-        self._writer.close()
+        """Close the connection in order, or drop it when the client has not closed its end in a moment.
+
+        Our end goes first and the client's is waited for: closing with bytes unread makes the kernel send RST, which
+        can take the last reply away from a client that has not read it yet.
+        """
         try:
+            if self._tls is not None:
+                self._tls.end()
+            self._writer.write_eof()
             async with asyncio.timeout(_CLOSE_SECONDS):
+                while await self._reader.read(_READ_BYTES):
+                    pass
+                self._writer.close()
                 await self._writer.wait_closed()
         except (OSError, TimeoutError):
             self.abort()

@@ -68,11 +68,6 @@ class LineSplitter:
         """Add bytes as they came from the network."""
         self._buffer += data
 
-    def clear(self) -> None:
-        """Forget what is buffered: clear text must not survive into an encrypted session."""
-        self._buffer.clear()
-        self._skipping = False
-
     def next_line(self) -> bytes | BadLine | None:
         """The next line without its CRLF or LF; BadLine at the end of one that was too long; None: more is needed."""
         end = self._buffer.find(b"\n")

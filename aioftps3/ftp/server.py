@@ -44,18 +44,15 @@ _CLIENT_HELLO_HINTS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOW
 class _ControlProtocol(asyncio.StreamReaderProtocol):
     """aioftp's reader and writer over one accepted control connection."""
 
-    def __init__(self, handle: Callable[[asyncio.StreamReader, asyncio.StreamWriter], None], *, held: bool) -> None:
+    def __init__(self, handle: Callable[[asyncio.StreamReader, asyncio.StreamWriter], None]) -> None:
         super().__init__(asyncio.StreamReader(limit=_STREAM_LIMIT_BYTES), handle)
-        self._held = held
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Tune the socket; with implicit TLS nothing is read before the handshake has its own protocol."""
+        """Tune the socket."""
         sock = transport.get_extra_info("socket")
         if sock is not None:
             with contextlib.suppress(OSError):  # the client may be gone already
                 tune_socket(sock)
-        if self._held and isinstance(transport, asyncio.ReadTransport):
-            transport.pause_reading()
         super().connection_made(transport)
 
 
@@ -121,7 +118,7 @@ class FtpsServer(aioftp.Server):
         **kwargs: Any,
     ) -> None:
         listener = await asyncio.get_running_loop().create_server(
-            lambda: _ControlProtocol(handle, held=kind == "implicit"), list(hosts) or None, port, **kwargs
+            lambda: _ControlProtocol(handle), list(hosts) or None, port, **kwargs
         )
         self._listeners.append(listener)
         names = (sock.getsockname() for sock in listener.sockets)

@@ -167,20 +167,6 @@ def test_a_path_io_error_carries_the_exception_as_its_reason() -> None:
     assert error.reason[0] is ValueError
 
 
-def test_a_stream_reader_shows_its_buffer_in_one_attribute() -> None:
-    """Python's own: `ControlChannel` looks there for clear text behind AUTH."""
-
-    async def look() -> None:
-        reader = asyncio.StreamReader()
-        assert not reader._buffer  # type: ignore[attr-defined]  # the attribute is the subject
-        reader.feed_data(b"injected")
-        assert reader._buffer == b"injected"  # type: ignore[attr-defined]  # the attribute is the subject
-        assert await reader.read(100) == b"injected"
-        assert not reader._buffer  # type: ignore[attr-defined]  # the attribute is the subject
-
-    asyncio.run(look())
-
-
 def test_commands_of_the_stock_server_are_a_plain_dict_without_those_that_clients_need() -> None:
     """D7, D29: ours are in `aioftps3.ftp.commands`."""
     mapping = aioftp.Server().commands_mapping

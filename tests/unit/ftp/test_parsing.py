@@ -38,16 +38,6 @@ def test_what_has_no_end_yet_is_counted_as_buffered() -> None:
     assert splitter.buffered == 2
 
 
-def test_clear_forgets_what_is_buffered_and_a_long_line_that_is_being_skipped() -> None:
-    splitter = LineSplitter(8)
-    splitter.feed(b"123456789")
-    assert splitter.next_line() is None
-    splitter.feed(b"more")
-    splitter.clear()
-    splitter.feed(b"NOOP\r\n")
-    assert splitter.next_line() == b"NOOP"
-
-
 @pytest.mark.parametrize("end", [b"\r\n", b"\n"])
 def test_a_line_may_have_just_less_than_the_limit(end: bytes) -> None:
     longest = b"x" * (LINE_LIMIT - len(end))
