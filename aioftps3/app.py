@@ -91,6 +91,7 @@ async def serve(settings: Settings, announce: Callable[[Addresses], None]) -> in
             contexts=contexts,
             authenticator=authenticator(settings),
             open_tree=tree_factory(settings, s3_client(settings, transport)),
+            session_scope=logs.session_logs,
         )
         stack.push_async_callback(_close, server)
         warn_about_choices(settings)

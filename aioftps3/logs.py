@@ -4,7 +4,7 @@ What must stay true:
 
 - One record is one line, a traceback in text format aside, whose further lines are indented: whatever a client sends,
   it can neither begin a line nor move the terminal's cursor.
-- No secret is written: command lines go through `redact_command` where they are logged, and the formatter blots out
+- No secret is written: the FTP layer stars the argument of PASS where it logs commands, and the formatter blots out
   the secrets it was told about, wherever they come from.
 """
 
@@ -12,33 +12,24 @@ import contextlib
 import json
 import logging
 import re
-import secrets
 import sys
 from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import TextIO
 
-__all__ = ("configure", "escape", "new_session_id", "redact_command", "session", "session_logs")
+__all__ = ("configure", "escape", "session", "session_logs")
 
 STARS = "****"
 
 MIN_BLOTTED_LENGTH = 12
 """Shorter secrets are not searched for: starring `password` in every line would tell what it is."""
 
-SESSION_ID_BYTES = 4
-
-_SECRET_COMMANDS = re.compile(r"\s*(PASS|ACCT)(?![A-Za-z0-9]).*", re.IGNORECASE | re.DOTALL)
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 """Controls of C0 and C1, separators, invisible marks and changes of direction, lone surrogates."""
 
 session: ContextVar[str] = ContextVar("session", default="-")
 """The session that the running task serves; tasks that it starts inherit it."""
-
-
-def new_session_id() -> str:
-    """A short random name for a connection."""
-    return secrets.token_hex(SESSION_ID_BYTES)
 
 
 @contextlib.contextmanager
@@ -49,12 +40,6 @@ def session_logs(session_id: str) -> Iterator[None]:
         yield
     finally:
         session.reset(token)
-
-
-def redact_command(line: str) -> str:
-    """An FTP command line as it may be logged: what follows PASS and ACCT is starred."""
-    match = _SECRET_COMMANDS.fullmatch(line)
-    return f"{match[1].upper()} {STARS}" if match else line
 
 
 def escape(text: str) -> str:

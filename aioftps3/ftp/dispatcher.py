@@ -34,7 +34,6 @@ __all__ = ("Dispatcher",)
 MAX_WAITING_COMMANDS = 64
 """Commands that may wait for the end of a transfer; more is no client."""
 
-_SECRET_VERBS = frozenset({"PASS", "ACCT"})
 _ARGUMENT_IN_LOG = 300  # characters
 
 
@@ -108,9 +107,11 @@ class Dispatcher:
         if isinstance(line, BadLine):
             await self._session.send(Reply(500, line.problem))
             return
-        shown = "***" if line.verb in _SECRET_VERBS else printable(line.argument[:_ARGUMENT_IN_LOG])
-        self._session.log.debug("> %s %s", line.verb, shown)
         command = self._commands.get(line.verb)
+        # Only what is known to be no secret is shown: a mistyped PASS has a password behind it, too.
+        hidden = command is None or command.verb == "PASS"
+        shown = "***" if hidden else printable(line.argument[:_ARGUMENT_IN_LOG])
+        self._session.log.debug("> %s %s", line.verb, shown)
         refusal = self._refusal(line, command)
         if refusal is not None:
             await self._session.send(refusal)
@@ -188,6 +189,7 @@ class Dispatcher:
             raise
         finally:
             self._session.transfer = None
+            self._session.set_listener(None)  # a transfer that failed before it took its port has no use for it later
             self._session.restart_offset = 0
             self._session.allocated = None
             if reading is not None:

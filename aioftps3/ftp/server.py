@@ -12,6 +12,7 @@ import logging
 import ssl
 from collections import Counter
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 import aioftp
@@ -66,7 +67,9 @@ class FtpsServer(aioftp.Server):
         contexts: TlsContexts,
         authenticator: accounts.Authenticator,
         open_tree: Callable[[accounts.User], Tree],
+        session_scope: Callable[[str], AbstractContextManager[None]] = contextlib.nullcontext,
     ) -> None:
+        """``session_scope`` is entered with each session's id while it is served: for log lines of other packages."""
         super().__init__(
             UserManager(authenticator, open_tree),
             path_io_factory=S3PathIO,  # type: ignore[arg-type]  # aioftp's annotation wants paths of a local disk
@@ -75,6 +78,7 @@ class FtpsServer(aioftp.Server):
             socket_timeout=config.stall_timeout,
         )
         self.config = config
+        self._session_scope = session_scope
         self._commands = command_table()
         self._parts = SessionParts(
             config=config,
@@ -218,7 +222,8 @@ class FtpsServer(aioftp.Server):
             if self._draining:  # the TLS handshake began before
                 dispatcher.drain()
             session.log.debug("connected to the %s-TLS port", "implicit" if implicit else "explicit")
-            await dispatcher.run(Reply(220, "aioftps3 ready."))
+            with self._session_scope(session.id):
+                await dispatcher.run(Reply(220, "aioftps3 ready."))
             session.log.debug("disconnected")
         except LooksLikeTls:
             logger.warning(

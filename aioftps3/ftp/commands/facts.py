@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterable
 
@@ -11,11 +12,12 @@ from aioftps3.ftp.listing import FACTS, list_lines, select_facts
 from aioftps3.ftp.parsing import split_list_options
 from aioftps3.ftp.replies import Reply
 from aioftps3.ftp.session import Session
+from aioftps3.storage.tree import Entry
 
 __all__ = ("COMMANDS",)
 
 STAT_ENTRIES = 1000
-"""Entries that STAT shows of a directory, one S3 page: the control connection is no place for long listings."""
+"""Entries that STAT shows of a directory: the control connection is no place for long listings."""
 
 
 async def syst(_session: Session, _argument: str) -> Reply:
@@ -84,14 +86,16 @@ async def stat(session: Session, argument: str) -> Reply:
 async def _stat_path(session: Session, argument: str) -> Reply:
     _, name = split_list_options(argument)
     path = session.resolve(name)
-    pages = session.path_io.pages(path)
-    try:
-        page = await anext(pages, ())
-    finally:
-        await pages.aclose()
-    lines = list_lines(page[:STAT_ENTRIES], now=time.time()).decode("utf-8", "surrogateescape").split("\r\n")[:-1]
-    code = 213 if len(page) == 1 and page[0].path == str(path) and not page[0].is_dir else 212
-    return Reply(code, f"Status of {path}:", tuple(lines), multiline=True)
+    entries: list[Entry] = []
+    async with contextlib.aclosing(session.path_io.pages(path)) as pages:
+        async for page in pages:
+            entries += page
+            if len(entries) > STAT_ENTRIES:
+                break
+    lines = list_lines(entries[:STAT_ENTRIES], now=time.time()).decode("utf-8", "surrogateescape").split("\r\n")[:-1]
+    code = 213 if len(entries) == 1 and entries[0].path == str(path) and not entries[0].is_dir else 212
+    end = "End" if len(entries) <= STAT_ENTRIES else f"Only the first {STAT_ENTRIES} entries; LIST gives all."
+    return Reply(code, f"Status of {path}:", tuple(lines), multiline=True, end=end)
 
 
 async def type_(session: Session, argument: str) -> Reply:

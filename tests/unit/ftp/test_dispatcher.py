@@ -434,3 +434,19 @@ async def test_a_client_that_does_not_read_its_replies_is_dropped() -> None:
         await asyncio.gather(sending, return_exceptions=True)
         await running.server.drain(5)
         assert running.server.sessions == 0
+
+
+async def test_a_data_port_is_given_back_when_its_transfer_fails_for_its_name() -> None:
+    async with running_server(clear_text(data_ports=())) as running:
+        client = await running.client()
+        assert await client.codes("PASV", "STOR a\x01b", "STOR a") == [227, 553, 425]
+
+
+async def test_what_follows_an_unknown_command_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """A mistyped PASS has a password behind it, too."""
+    caplog.set_level("DEBUG")
+    async with running_server() as running:
+        client = await running.client()
+        assert await client.codes("PASSWD hunter2", "PASS hunter2") == [502, 503]
+    assert "hunter2" not in caplog.text
+    assert "> PASSWD ***" in caplog.text

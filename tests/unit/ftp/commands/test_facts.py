@@ -174,12 +174,15 @@ async def test_a_name_with_strange_line_ends_is_one_line_of_stat() -> None:
         assert answer.lines[1].endswith("a?b?c")
 
 
-async def test_stat_shows_the_first_page_of_a_large_directory() -> None:
+@pytest.mark.parametrize(
+    ("entries", "end"), [(1000, "212 End"), (1001, "212 Only the first 1000 entries; LIST gives all.")]
+)
+async def test_stat_shows_the_first_entries_of_a_large_directory_and_says_so(entries: int, end: str) -> None:
     """The control connection is no place for long listings."""
-    store = FtpStore({f"{number:03d}": b"" for number in range(30)}, page_limit=10)
+    store = FtpStore({f"{number:04d}": b"" for number in range(entries)}, page_limit=300)
     async with running_server(store=store) as running:
         client = await running.client()
-        rows = (await client.command("STAT /")).lines[1:-1]
-        assert [row.split()[-1] for row in rows] == [f"{number:03d}" for number in range(len(rows))]
-        assert 9 <= len(rows) <= 10
+        _, *rows, last = (await client.command("STAT /")).lines
+        assert [row.split()[-1] for row in rows] == [f"{number:04d}" for number in range(1000)]
+        assert last == end
         assert await client.codes("NOOP") == [200]
