@@ -67,7 +67,7 @@ class FtpsServer(aioftp.Server):
         contexts: TlsContexts,
         authenticator: accounts.Authenticator,
         open_tree: Callable[[accounts.User], Tree],
-        session_scope: Callable[[str], AbstractContextManager[None]] = contextlib.nullcontext,
+        session_scope: Callable[[str], AbstractContextManager[object]] = contextlib.nullcontext,
     ) -> None:
         """``session_scope`` is entered with each session's id while it is served: for log lines of other packages."""
         super().__init__(
