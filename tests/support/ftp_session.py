@@ -176,6 +176,13 @@ class Wire:
             view = view[self.tls.write(view[: 64 * 1024]) :]
             await self._flush()
 
+    async def send_urgent(self, data: bytes) -> None:
+        """Send bytes as TCP urgent data: the last one of them, or of the TLS record, is the urgent one."""
+        if self.tls is not None:
+            self.tls.write(data)
+            data = self._outgoing.read()
+        assert self.sock.send(data, socket.MSG_OOB) == len(data)
+
     async def receive(self, limit: int = 256 * 1024) -> bytes:
         """The next bytes; b"" at the end, and `ended_by` says which."""
         while True:
