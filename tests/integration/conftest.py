@@ -37,6 +37,7 @@ def daemon(backend: Backend, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         assert running.running, "the daemon ended by itself"
         assert running.stop() == 0
         running.check_log()
+        assert not re.findall(r"^\S+ ERROR .*", running.log(), re.MULTILINE)
         if isinstance(backend, EmbeddedBackend):
             assert backend.all_uploads() == [], "multipart uploads are left"
     finally:
