@@ -53,7 +53,7 @@ async def _finding(client: S3Client, act: Callable[[], Awaitable[None]], good: s
     try:
         await act()
     except errors.S3Error as error:
-        log.debug("the check of S3 failed: %s", error, exc_info=error)
+        log.debug("the check of S3 failed: %s", error)
         return Finding(False, f"{where}: {diagnose(error, permission=permission)}")
     return Finding(True, f"{where}: {good}")
 
