@@ -64,7 +64,10 @@ class FtpConfig:
     data_connect_timeout: float = 30.0
     """For the data connection, from PASV or from the transfer command, whichever is later."""
     stall_timeout: float = 120.0
-    """Without one byte moving on a data connection, or on a control connection that does not read its replies."""
+    """Of waiting for a peer that moves less than 1 KiB on a data connection, or does not read its replies."""
     tls_handshake_timeout: float = 20.0
+    require_tls_resumption: bool = False
+    """Refuse encrypted data connections that do not resume the control connection's TLS session. Some clients cannot
+    (ftplib, several versions of curl for all but the first one), so that it is off."""
     allow_foreign_data_peer: bool = False
     """Accept data connections from another address than the control connection's. Unsafe."""

@@ -17,6 +17,7 @@ import enum
 import socket
 import ssl
 from collections import deque
+from collections.abc import Callable
 
 from aioftps3.tls import DataTlsObject, adopting
 
@@ -27,6 +28,11 @@ _RECEIVE_HIGH_WATER = 512 * 1024
 
 _TLS_SHUTDOWN_SECONDS = 5.0
 """How long the peer may take to answer our close_notify; all data is in the kernel by then."""
+
+
+LEAST_BYTES = 1024
+"""Bytes that must move while the peer has been waited for during one stall timeout. A peer that moves a byte now and
+then would otherwise hold its session, its part of the memory budget and its place in S3 for ever."""
 
 
 class StreamEnd(enum.Enum):
@@ -43,7 +49,35 @@ class DataLost(ConnectionError):
 
 
 class DataStalled(DataLost):
-    """No byte moved for the stall timeout."""
+    """The peer moved next to nothing for the stall timeout."""
+
+
+class _Pace:
+    """Bounds the waiting for a peer: `LEAST_BYTES` have to move in each ``seconds`` of it; other time is free."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._left = seconds
+        self._mark = 0
+
+    async def wait(self, waiter: asyncio.Future[None], moved: Callable[[], int]) -> None:
+        """Wait until ``waiter`` is done, or for what is left of this window.
+
+        ``moved`` tells the bytes that have moved so far. Raises DataStalled when they are too few.
+        """
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        try:
+            async with asyncio.timeout(self._left):
+                await waiter
+        except TimeoutError as error:
+            now = moved()
+            if now - self._mark < LEAST_BYTES:
+                raise DataStalled(f"{now - self._mark} bytes moved in {self._seconds:g} seconds") from error
+            self._mark = now
+            self._left = self._seconds
+        else:
+            self._left -= loop.time() - started
 
 
 class DataConnection(asyncio.Protocol):
@@ -51,7 +85,8 @@ class DataConnection(asyncio.Protocol):
 
     def __init__(self, *, encrypted: bool, stall_timeout: float) -> None:
         self._encrypted = encrypted
-        self._stall_timeout = stall_timeout
+        self._receiving = _Pace(stall_timeout)
+        self._sending = _Pace(stall_timeout)
         self._loop = asyncio.get_running_loop()
         self._raw: asyncio.Transport | None = None
         self._transport: asyncio.Transport | None = None
@@ -180,7 +215,7 @@ class DataConnection(asyncio.Protocol):
     async def read(self) -> bytes:
         """The next bytes as they came, or b"" at the end of the stream (see `end`).
 
-        Raises DataLost on a reset and DataStalled when the peer sends nothing for the stall timeout.
+        Raises DataLost on a reset and DataStalled when the peer sends next to nothing for the stall timeout.
         """
         while not self._chunks:
             if self._end is StreamEnd.LOST:
@@ -189,10 +224,7 @@ class DataConnection(asyncio.Protocol):
                 return b""
             self._reader_waiter = self._loop.create_future()
             try:
-                async with asyncio.timeout(self._stall_timeout):
-                    await self._reader_waiter
-            except TimeoutError as error:
-                raise DataStalled(f"no data for {self._stall_timeout:g} seconds") from error
+                await self._receiving.wait(self._reader_waiter, lambda: self.bytes_received)
             finally:
                 self._reader_waiter = None
         chunk = self._chunks.popleft()
@@ -205,7 +237,7 @@ class DataConnection(asyncio.Protocol):
     async def write(self, data: bytes | memoryview) -> None:
         """Send bytes; waits while asyncio's buffers are full.
 
-        Raises DataLost when the peer is gone and DataStalled when it reads nothing for the stall timeout.
+        Raises DataLost when the peer is gone and DataStalled when it reads next to nothing for the stall timeout.
         """
         transport = self._require_open()
         transport.write(data)
@@ -255,14 +287,8 @@ class DataConnection(asyncio.Protocol):
     async def _drain(self) -> None:
         while self._writing_paused and not self._closed.done():
             self._writer_waiter = self._loop.create_future()
-            before = self._unsent()
             try:
-                async with asyncio.timeout(self._stall_timeout):
-                    await self._writer_waiter
-            except TimeoutError as error:
-                if self._unsent() < before:  # slow, not stalled
-                    continue
-                raise DataStalled(f"the client read nothing for {self._stall_timeout:g} seconds") from error
+                await self._sending.wait(self._writer_waiter, lambda: self.bytes_sent - self._unsent())
             finally:
                 self._writer_waiter = None
         if self._closed.done():

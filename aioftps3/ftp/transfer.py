@@ -57,7 +57,7 @@ class _DataPort:
         self.transfer.announced = True
 
     async def connection(self) -> DataConnection:
-        """The data connection. Raises ReplyError 425 when it does not come up."""
+        """The data connection. Raises ReplyError 425 when it does not come up, 522 when its TLS is not as required."""
         try:
             self.transfer.data = await self._listener.connection()
         except DataLost as error:
@@ -65,6 +65,8 @@ class _DataPort:
         if self._session.protection == "P":
             resumed = "resumed" if self.transfer.data.resumed else "new"
             self._session.log.debug("data connection with a %s TLS session", resumed)
+            if self._session.config.require_tls_resumption and not self.transfer.data.resumed:
+                raise ReplyError(522, "Data connections must resume the TLS session of the control connection.")
         return self.transfer.data
 
 

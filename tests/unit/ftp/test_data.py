@@ -164,6 +164,34 @@ async def test_a_sender_that_stops_is_stalled(kind: ssl.TLSVersion | None) -> No
             await connection.read()
 
 
+@kinds
+async def test_a_sender_of_a_byte_now_and_then_is_stalled(kind: ssl.TLSVersion | None) -> None:
+    """It would hold its part of the memory budget for ever."""
+    async with a_pair(kind, stall=0.2) as (connection, wire):
+
+        async def trickle() -> None:
+            while True:
+                await wire.send(b"x")
+                await asyncio.sleep(0.01)
+
+        trickling = asyncio.create_task(trickle())
+        with pytest.raises(DataStalled, match=r"\d+ bytes moved in 0\.2 seconds"):
+            await everything(connection)
+        trickling.cancel()
+
+
+@kinds
+async def test_time_in_which_nobody_waits_for_the_sender_is_free(kind: ssl.TLSVersion | None) -> None:
+    """S3 may be slower than the client, which is then held back and must not pay for it."""
+    async with a_pair(kind, stall=0.2) as (connection, wire):
+        for _ in range(4):
+            await wire.send(b"x")
+            assert await connection.read() == b"x"
+            await asyncio.sleep(0.15)
+        await wire.end_in_order()
+        assert await everything(connection) == b""
+
+
 @tls_kinds
 async def test_after_close_notify_a_reset_does_not_spoil_the_end(kind: ssl.TLSVersion) -> None:
     """Clients close at once after their close_notify; our answer to it then meets a closed socket."""

@@ -12,7 +12,17 @@ import pytest
 
 from aioftps3.ftp.config import UploadEnd
 from aioftps3.storage import errors
-from tests.support.ftp_session import KINDS, FtpClient, FtpStore, Wire, clear_text, running_server, serving, sha256
+from tests.support.ftp_session import (
+    KINDS,
+    FtpClient,
+    FtpStore,
+    Wire,
+    clear_text,
+    encrypted,
+    running_server,
+    serving,
+    sha256,
+)
 
 MIB = 1024 * 1024
 OLD = b"the old file"
@@ -44,6 +54,20 @@ async def test_an_upload_and_its_download_are_the_same_bytes(kind: str, size: in
         assert answer.code == 226
         assert sha256(running.store.contents["file"]) == sha256(content)
         assert sha256(await client.download("RETR file")) == sha256(content)
+
+
+async def test_resumption_can_be_required() -> None:
+    """Who is not the client of the control connection cannot resume its session, whatever address it has."""
+    async with running_server(encrypted(require_tls_resumption=True)) as running:
+        client = await running.client()
+        assert (await client.upload("a", b"resumed")).code == 226
+        wire = await client.connect_data()
+        await client.expect(150, "STOR a")
+        await wire.start_tls(client.context)
+        await wire.send(b"not resumed")
+        assert (await client.reply()).code == 522
+        assert running.store.contents == {"a": b"resumed"}
+        assert await client.download("RETR a") == b"resumed"
 
 
 async def test_data_connections_of_a_session_resume_its_tls_session() -> None:
