@@ -50,7 +50,7 @@ from tests.support.ftp_session import (
 )
 from tests.support.proxy import Proxy
 
-__all__ = ("PART", "Scene", "at_step", "fault_scene", "noise", "task_steps", "until")
+__all__ = ("PART", "Scene", "at_step", "fault_scene", "noise", "push", "task_steps", "until")
 
 PART = 32 * 1024
 """Part size in fault tests, and the smallest that the embedded S3 takes: multipart uploads cost next to nothing."""
@@ -175,10 +175,14 @@ class Scene:
         self.s3.delete("afterwards")
 
 
-async def push(wire: Wire, content: bytes) -> None:
+async def push(wire: Wire, content: bytes, *, pieces: int = 1) -> None:
     """Send a file and end it in order; a server that has hung up is no failure of the client."""
+    size = max(1, -(-len(content) // pieces))
     with contextlib.suppress(OSError, ssl.SSLError):
-        await wire.send(content)
+        for start in range(0, len(content), size):
+            await wire.send(content[start : start + size])
+            if pieces > 1:
+                await settle()  # let it arrive by itself
         await wire.end_in_order()
     wire.close()
 
