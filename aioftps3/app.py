@@ -28,6 +28,7 @@ from aioftps3.certificates import as_file, fingerprint, make_self_signed
 from aioftps3.ftp.config import FtpConfig, RequireTls, UploadEnd
 from aioftps3.ftp.server import FtpsServer
 from aioftps3.s3.budget import ByteBudget
+from aioftps3.s3.checksums import chosen_algorithm
 from aioftps3.s3.client import S3Client
 from aioftps3.s3.credentials import CredentialsProvider, ProfileCredentials, StaticCredentials
 from aioftps3.s3.models import Endpoint, RequestEvent
@@ -159,6 +160,7 @@ def ftp_config(settings: Settings) -> FtpConfig:
         data_connect_timeout=settings.data_connect_timeout,
         stall_timeout=settings.stall_timeout,
         tls_handshake_timeout=settings.tls_handshake_timeout,
+        require_tls_resumption=settings.require_tls_resumption,
         allow_foreign_data_peer=settings.allow_foreign_data_peer,
     )
 
@@ -221,6 +223,7 @@ def s3_client(settings: Settings, transport: AiohttpTransport, *, patient: bool 
         credentials(settings),
         retry=None if patient else NO_RETRIES,
         observer=_log_request,
+        checksum=chosen_algorithm(settings.checksum, on_aws=endpoint.on_aws),
     )
 
 
@@ -241,6 +244,7 @@ def tree_factory(settings: Settings, client: S3Client) -> Callable[[User], Tree]
         ByteBudget(settings.memory_budget),
         part_size=settings.part_size,
         parts_in_flight=settings.parts_in_flight,
+        equal_parts=settings.equal_parts,
     )
     locks = PathLocks()
     emptied = EmptiedDirectories()

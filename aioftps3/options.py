@@ -184,6 +184,15 @@ class Settings(BaseModel):
         _parsed(values.readable_file),
         Opt("AWS_SHARED_CREDENTIALS_FILE", "The shared credentials file.", "~/.aws/credentials"),
     ] = None
+    checksum: Annotated[
+        Literal["auto", "crc32", "crc64nvme", "sha256", "md5", "none"],
+        _parsed(values.checksum),
+        Opt(
+            "AIOFTPS3_CHECKSUM",
+            "Checksum sent with uploads, and verified on whole downloads where S3 keeps it: `crc32`, `crc64nvme` "
+            "(needs `aioftps3[crt]`), `sha256`, `md5` (uploads only), `none`, `auto` (crc32 on AWS, none elsewhere).",
+        ),
+    ] = "auto"
     ca_bundle: Annotated[
         Path | None,
         _parsed(values.readable_file),
@@ -255,6 +264,15 @@ class Settings(BaseModel):
         _parsed(values.readable_file),
         Opt("AIOFTPS3_TLS_KEY", "PEM file with the certificate's private key, not encrypted.", "in the other file"),
     ] = None
+    require_tls_resumption: Annotated[
+        bool,
+        _parsed(values.switch),
+        Opt(
+            "AIOFTPS3_REQUIRE_TLS_RESUMPTION",
+            "Refuse encrypted data connections that do not resume the control connection's TLS session. Keeps out "
+            "strangers behind the same address, and clients that cannot resume.",
+        ),
+    ] = False
     allow_foreign_data_peer: Annotated[
         bool,
         _parsed(values.switch),
@@ -304,6 +322,15 @@ class Settings(BaseModel):
         _parsed(values.integer(1, 64)),
         Opt("AIOFTPS3_PARTS_IN_FLIGHT", "Parts of one upload that are sent to S3 at the same time."),
     ] = 4
+    equal_parts: Annotated[
+        bool,
+        _parsed(values.switch),
+        Opt(
+            "AIOFTPS3_EQUAL_PARTS",
+            "Keep all parts of an upload the same size, for stores that insist on it (Cloudflare R2): 10,000 parts of "
+            "8 MiB hold 78 GiB.",
+        ),
+    ] = False
     max_sessions: Annotated[
         int, _parsed(values.integer(1, 100_000)), Opt("AIOFTPS3_MAX_SESSIONS", "Sessions at the same time.")
     ] = 1000
@@ -330,7 +357,7 @@ class Settings(BaseModel):
     stall_timeout: Annotated[
         Seconds,
         _parsed(values.seconds(1, 86_400)),
-        Opt("AIOFTPS3_STALL_TIMEOUT", "Seconds that a transfer may go without a byte."),
+        Opt("AIOFTPS3_STALL_TIMEOUT", "Seconds of waiting for a client in which a transfer must move 1 KiB."),
     ] = 120.0
     tls_handshake_timeout: Annotated[
         Seconds,

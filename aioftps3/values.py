@@ -7,6 +7,7 @@ and what would be right. No message repeats the text: whoever reports the fault 
 import ipaddress
 import re
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -123,6 +124,14 @@ def choice(*words: str, unavailable: str | None = None) -> Callable[[str], str]:
         return word
 
     return parse
+
+
+def checksum(text: str) -> str:
+    """The name of a checksum that can be computed here, or `auto` or `none`."""
+    word = choice("auto", "crc32", "crc64nvme", "sha256", "md5", "none")(text)
+    if word == "crc64nvme" and find_spec("awscrt") is None:
+        raise BadValueError("needs the package awscrt, which is not installed", "pip install 'aioftps3[crt]', or crc32")
+    return word
 
 
 def only(number: int, maximum: int) -> Callable[[str], int]:

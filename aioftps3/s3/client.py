@@ -8,7 +8,8 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Sto
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from aioftps3.s3 import responses, uri, xml
+from aioftps3.s3 import checksums, requests, responses, uri, xml
+from aioftps3.s3.checksums import Algorithm, Checksum, Verification
 from aioftps3.s3.credentials import CredentialsProvider
 from aioftps3.s3.download import GetObject, opened_object
 from aioftps3.s3.errors import DeleteFailed, DeleteFailure, NoSuchUpload, RequestInvalid, S3ProtocolError
@@ -32,8 +33,6 @@ from aioftps3.s3.transport import Transport
 KEYS_PER_REQUEST = 1000
 """Most keys in one ListObjectsV2 answer or DeleteObjects request."""
 
-Pairs = tuple[tuple[str, str], ...]
-
 
 class S3Client:
     """Operations on one bucket."""
@@ -48,8 +47,12 @@ class S3Client:
         clock: Callable[[], float] = time.time,
         observer: Observer | None = None,
         sign_payload: bool | None = None,
+        checksum: Algorithm | None = None,
     ) -> None:
         """`sign_payload` None: bodies are hashed for the signature on http, and not on https, where TLS protects them.
+
+        `checksum` is sent with every object and part, and asked for and verified when whole objects are read; see
+        `checksums.chosen_algorithm` for what an endpoint takes.
 
         `clock` gives seconds since the epoch. `observer` is told of every attempt.
         """
@@ -62,6 +65,12 @@ class S3Client:
             observer=observer,
             sign_payload=sign_payload,
         )
+        self._checksum = checksum
+
+    @property
+    def checksum(self) -> Algorithm | None:
+        """The checksum that bodies will be asked for."""
+        return self._checksum
 
     @property
     def endpoint(self) -> Endpoint:
@@ -97,15 +106,24 @@ class S3Client:
                 operation="HeadObject",
                 method="HEAD",
                 key=key,
-                headers=_conditions(if_match=if_match),
+                headers=requests.conditions(if_match=if_match),
                 parse=lambda answer: responses.object_info(key, answer.headers),
             )
         )
 
     async def get_object(
-        self, key: str, *, offset: int = 0, length: int | None = None, if_match: str | None = None
+        self,
+        key: str,
+        *,
+        offset: int = 0,
+        length: int | None = None,
+        if_match: str | None = None,
+        verification: Verification | None = None,
     ) -> GetObject:
         """Open an object's content from byte `offset` on, `length` bytes of it or as many as there are.
+
+        A whole object is verified if the client has a checksum and S3 has one of the whole content. `verification` is
+        that of a stream which broke at `offset`, and goes on with this one.
 
         Raises:
             NoSuchKey: there is none.
@@ -115,10 +133,12 @@ class S3Client:
         """
         if offset < 0 or (length is not None and length < 1):
             raise RequestInvalid("a range has no negative offset and is not empty")
-        headers = _conditions(if_match=if_match)
+        headers = requests.conditions(if_match=if_match)
         if offset or length is not None:
             last = "" if length is None else str(offset + length - 1)
             headers = (*headers, ("Range", f"bytes={offset}-{last}"))
+        elif self._checksum is not None and self._checksum.is_kept:
+            headers = (*headers, ("x-amz-checksum-mode", "ENABLED"))
         response, (info, expected) = await self._sender.open(
             Call(
                 operation="GetObject",
@@ -128,7 +148,12 @@ class S3Client:
                 parse=lambda answer: opened_object(key, answer, offset, length),
             )
         )
-        return GetObject(response, info, offset, expected)
+        if verification is None:
+            if not offset and length is None and self._checksum is not None:
+                verification = checksums.verification_of(info.checksum, info.size)
+        elif verification.position != offset:
+            verification = None
+        return GetObject(response, info, offset, expected, verification)
 
     async def put_object(
         self,
@@ -149,13 +174,17 @@ class S3Client:
             PreconditionFailed: a condition does not hold.
             TooLarge, KeyInvalid, QuotaExceeded, StorageFull, ...
         """
-        conditions = _conditions(if_match=if_match, if_none_match=if_none_match)
+        conditions = requests.conditions(if_match=if_match, if_none_match=if_none_match)
         etag = await self._sender.call(
             Call(
                 operation="PutObject",
                 method="PUT",
                 key=key,
-                headers=(*conditions, *_description(content_type, metadata)),
+                headers=(
+                    *conditions,
+                    *requests.description(content_type, metadata),
+                    *requests.protection(body, self._checksum),
+                ),
                 body=body,
                 idempotent=not conditions or WRITE_ID_METADATA in (metadata or {}),
                 parse=_etag_header,
@@ -169,7 +198,7 @@ class S3Client:
         Raises:
             PreconditionFailed: its ETag is not `if_match`.
         """
-        conditions = _conditions(if_match=if_match)
+        conditions = requests.conditions(if_match=if_match)
         await self._sender.call(
             Call(
                 operation="DeleteObject",
@@ -226,10 +255,10 @@ class S3Client:
         """
         headers = (
             ("x-amz-copy-source", self._copy_source(source_key)),
-            *_conditions(if_none_match=if_none_match, source_if_match=source_if_match),
+            *requests.conditions(if_none_match=if_none_match, source_if_match=source_if_match),
         )
         if metadata is not None or content_type is not None:
-            headers = (*headers, ("x-amz-metadata-directive", "REPLACE"), *_description(content_type, metadata))
+            headers = (*headers, ("x-amz-metadata-directive", "REPLACE"), *requests.description(content_type, metadata))
         return await self._sender.call(
             Call(
                 operation="CopyObject",
@@ -276,9 +305,15 @@ class S3Client:
         )
 
     async def create_multipart_upload(
-        self, key: str, *, content_type: str | None = None, metadata: Mapping[str, str] | None = None
+        self,
+        key: str,
+        *,
+        content_type: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        checksum: Algorithm | None = None,
     ) -> str:
-        """Begin a multipart upload and give its id.
+        """Begin a multipart upload and give its id. `checksum` is what its parts will have, when they are sent and not
+        copied.
 
         It is repeated even when an answer was lost: the upload that this may leave is there either way.
         """
@@ -288,7 +323,7 @@ class S3Client:
                 method="POST",
                 key=key,
                 query=(("uploads", ""),),
-                headers=_description(content_type, metadata),
+                headers=(*requests.description(content_type, metadata), *requests.announced(checksum)),
                 body=BytesBody(b""),
                 parse=lambda answer: xml.parse_upload_id(answer.body),
             )
@@ -306,11 +341,13 @@ class S3Client:
                 method="PUT",
                 key=key,
                 query=(("partNumber", str(number)), ("uploadId", upload_id)),
+                headers=requests.protection(body, self._checksum),
                 body=body,
                 parse=_etag_header,
             )
         )
-        return CompletedPart(number=number, etag=etag, size=body.length)
+        kept = requests.kept(body, self._checksum)
+        return CompletedPart(number=number, etag=etag, size=body.length, checksum=kept)
 
     async def upload_part_copy(
         self,
@@ -341,7 +378,7 @@ class S3Client:
                 headers=(
                     ("x-amz-copy-source", self._copy_source(source_key)),
                     ("x-amz-copy-source-range", f"bytes={first}-{last}"),
-                    *_conditions(source_if_match=source_if_match),
+                    *requests.conditions(source_if_match=source_if_match),
                 ),
                 body=BytesBody(b""),
                 slow=True,
@@ -356,10 +393,14 @@ class S3Client:
         upload_id: str,
         parts: Sequence[CompletedPart],
         *,
+        checksum: Checksum | None = None,
         if_none_match: str | None = None,
         if_match: str | None = None,
     ) -> str:
         """Make the object out of its parts, and give its ETag.
+
+        `checksum` is that of the whole content; where parts have one, S3 is told the size too, and refuses to make
+        anything else.
 
         When an answer is lost, some stores answer the repeated request with NoSuchUpload though the object is there:
         `Upload` proves it by a write token.
@@ -368,14 +409,14 @@ class S3Client:
             NoSuchUpload: the upload has ended.
             PreconditionFailed, Conflict: a condition does not hold; the upload is still there.
         """
-        conditions = _conditions(if_match=if_match, if_none_match=if_none_match)
+        conditions = requests.conditions(if_match=if_match, if_none_match=if_none_match)
         return await self._sender.call(
             Call(
                 operation="CompleteMultipartUpload",
                 method="POST",
                 key=key,
                 query=(("uploadId", upload_id),),
-                headers=conditions,
+                headers=(*conditions, *requests.promised(parts, checksum)),
                 body=BytesBody(xml.complete_request(parts)),
                 is_document=True,
                 idempotent=not conditions,
@@ -443,20 +484,6 @@ class S3Client:
 
     def _copy_source(self, key: str) -> str:
         return f"{uri.percent_encode(self.endpoint.bucket)}/{uri.encode_key(key)}"
-
-
-def _conditions(
-    *, if_match: str | None = None, if_none_match: str | None = None, source_if_match: str | None = None
-) -> Pairs:
-    pairs = (("If-Match", if_match), ("If-None-Match", if_none_match), ("x-amz-copy-source-if-match", source_if_match))
-    return tuple((name, value) for name, value in pairs if value is not None)
-
-
-def _description(content_type: str | None, metadata: Mapping[str, str] | None) -> Pairs:
-    pairs = [(f"{responses.METADATA_PREFIX}{name.lower()}", value) for name, value in (metadata or {}).items()]
-    if content_type is not None:
-        pairs.append(("Content-Type", content_type))
-    return tuple(pairs)
 
 
 def _etag_header(answer: Answer) -> str:

@@ -10,6 +10,7 @@ import logging
 import secrets
 from collections.abc import Mapping, Sequence
 
+from aioftps3.s3.checksums import Checksum
 from aioftps3.s3.client import S3Client
 from aioftps3.s3.errors import (
     Conflict,
@@ -64,6 +65,7 @@ async def complete(
     parts: Sequence[CompletedPart],
     *,
     token: str,
+    checksum: Checksum | None = None,
     if_none_match: str | None = None,
     if_match: str | None = None,
 ) -> UploadResult:
@@ -76,7 +78,7 @@ async def complete(
     ordered = sorted(parts, key=lambda part: part.number)
     try:
         etag = await client.complete_multipart_upload(
-            key, upload_id, ordered, if_none_match=if_none_match, if_match=if_match
+            key, upload_id, ordered, checksum=checksum, if_none_match=if_none_match, if_match=if_match
         )
     except MAYBE_WRITTEN:
         written = await find_written(client, key, token=token, size=size)

@@ -6,7 +6,7 @@ from collections import deque
 from aioftps3.s3 import completion
 from aioftps3.s3.client import S3Client
 from aioftps3.s3.models import CompletedPart, ObjectInfo
-from aioftps3.s3.upload import LARGEST_PART_BYTES, MIB, PARTS
+from aioftps3.s3.parts import LARGEST_PART_BYTES, MIB, PARTS
 
 SINGLE_COPY_BYTES = 5_000_000_000
 """CopyObject takes sources of at most 5 GB."""

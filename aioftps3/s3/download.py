@@ -5,6 +5,7 @@ from types import TracebackType
 from typing import Self
 
 from aioftps3.s3 import responses
+from aioftps3.s3.checksums import Verification
 from aioftps3.s3.errors import BodyTruncated, S3ProtocolError
 from aioftps3.s3.models import ObjectInfo
 from aioftps3.s3.sender import Answer
@@ -16,7 +17,14 @@ PARTIAL_CONTENT = 206
 class GetObject:
     """The content of an object, from `offset` on, while it arrives. Leave it by `close`, or use `async with`."""
 
-    def __init__(self, response: Response, info: ObjectInfo, offset: int, length: int) -> None:
+    def __init__(
+        self,
+        response: Response,
+        info: ObjectInfo,
+        offset: int,
+        length: int,
+        verification: Verification | None = None,
+    ) -> None:
         self._response = response
         self.info = info
         """The whole object's; `info.size` is its full size."""
@@ -24,11 +32,17 @@ class GetObject:
         """Position in the object of the first byte of `chunks`."""
         self.length = length
         """Bytes that `chunks` gives."""
+        self.verification = verification
+        """Checks what `chunks` gives; hand it on to go on with the object after this stream has broken."""
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """Give the content, in chunks of at most 256 KiB; can be used once.
 
+        Content that is not what its checksum says ends by an error in place of its last chunk, so that nobody has all
+        of it and takes it for good.
+
         Raises:
+            ChecksumMismatch: the whole object came, and is not what was stored.
             BodyTruncated: it ended early.
             S3TransportError: the connection was lost.
             S3ProtocolError: more came than was announced.
@@ -38,6 +52,8 @@ class GetObject:
             left -= len(chunk)
             if left < 0:
                 raise S3ProtocolError("the body of the answer is longer than announced")
+            if self.verification is not None:
+                self.verification.update(chunk)
             yield chunk
         if left:
             raise BodyTruncated(f"the body of S3's answer ended {left} bytes early")

@@ -8,6 +8,7 @@
     +-- UploadEnded               write or complete after complete, abort or a failure
     +-- DeleteFailed              DeleteObjects answered 200 but named keys that it did not delete
     +-- S3ProtocolError           an answer that is not S3's
+    +-- ChecksumMismatch          the content of an object is not what its checksum says
     +-- S3TransportError          no whole answer came; `may_have_acted` says whether S3 may have done the work
     |   +-- ConnectFailed         the request was never sent
     |   +-- RequestTimedOut
@@ -79,6 +80,10 @@ class DeleteFailed(S3Error):
 
 class S3ProtocolError(S3Error):
     """The answer is not one that S3 gives: broken XML, missing headers, another service."""
+
+
+class ChecksumMismatch(S3Error):
+    """An object's content came to its end and is not what was stored."""
 
 
 class S3TransportError(S3Error):

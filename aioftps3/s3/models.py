@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Protocol
 
-from aioftps3.s3 import uri
+from aioftps3.s3 import checksums, uri
+from aioftps3.s3.checksums import Algorithm, Checksum
 
 SLICE_BYTES = 256 * 1024
 """A body is handed to the connection in slices of this size: larger ones are encrypted in one go and stall the loop,
@@ -58,6 +59,11 @@ class Endpoint:
         return cls(scheme=scheme, host=name, bucket=bucket, region=region, path_style=path_style)
 
     @property
+    def on_aws(self) -> bool:
+        """Whether this is AWS itself."""
+        return uri.is_aws_host(self.host.partition(":")[0])
+
+    @property
     def authority(self) -> str:
         """The Host header, exactly as it is signed and sent."""
         return self.host if self.path_style else f"{self.bucket}.{self.host}"
@@ -79,16 +85,6 @@ class Endpoint:
         if host == uri.aws_host(self.region):
             host = uri.aws_host(region)
         return replace(self, region=region, host=host)
-
-
-@dataclass(frozen=True, slots=True)
-class Checksum:
-    """A checksum that S3 keeps with an object."""
-
-    algorithm: str
-    """Lower case, as in the header's name: crc32, crc32c, crc64nvme, sha1, sha256."""
-    value: str
-    """Base64; with a "-N" suffix when it is a checksum of N parts' checksums."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +132,8 @@ class CompletedPart:
     number: int
     etag: str
     size: int
+    checksum: Checksum | None = None
+    """What it was sent with, where S3 keeps that."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,6 +222,9 @@ class Body(Protocol):
     def sha256(self) -> str:
         """SHA-256 in lower-case hex; asked for only when the payload is signed."""
 
+    def checksum(self, algorithm: Algorithm) -> bytes:
+        """Checksum of the whole content; asked for only with the algorithm of the client that sends it."""
+
     def chunks(self) -> Iterator[memoryview]:
         """Give the content from its start, in slices of at most `SLICE_BYTES`; may be called again."""
 
@@ -243,6 +244,12 @@ class BytesBody:
     def sha256(self) -> str:
         """SHA-256 in lower-case hex, computed when it is first asked for."""
         return hashlib.sha256(self._data).hexdigest()
+
+    def checksum(self, algorithm: Algorithm) -> bytes:
+        """Checksum of the whole content, computed now."""
+        digest = checksums.new_digest(algorithm)
+        digest.update(self._data)
+        return digest.digest()
 
     def chunks(self) -> Iterator[memoryview]:
         """Give the content in slices."""

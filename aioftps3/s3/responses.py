@@ -6,13 +6,13 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 
 from aioftps3.s3 import errors, xml
-from aioftps3.s3.models import Checksum, ObjectInfo
+from aioftps3.s3.checksums import HEADER_PREFIX as CHECKSUM_PREFIX
+from aioftps3.s3.checksums import Checksum
+from aioftps3.s3.models import ObjectInfo
 
 MILLISECONDS_PER_SECOND = 1000
 
 METADATA_PREFIX = "x-amz-meta-"
-
-CHECKSUM_PREFIX = "x-amz-checksum-"
 
 CHECKSUM_ALGORITHMS = ("crc64nvme", "crc32c", "crc32", "sha256", "sha1")
 
@@ -154,7 +154,7 @@ def object_info(key: str, headers: Mapping[str, str], *, size: int | None = None
     checksum = None
     for algorithm in CHECKSUM_ALGORITHMS:
         value = headers.get(CHECKSUM_PREFIX + algorithm)
-        if value:
+        if value and (headers.get("x-amz-checksum-type") != "COMPOSITE" or "-" in value):
             checksum = Checksum(algorithm, value)
             break
     return ObjectInfo(

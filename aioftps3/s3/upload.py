@@ -11,61 +11,19 @@ What stays true:
 """
 
 import asyncio
+import base64
 import enum
-import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
-from aioftps3.s3 import completion
+from aioftps3.s3 import checksums, completion
 from aioftps3.s3.budget import ByteBudget
+from aioftps3.s3.checksums import Algorithm, Checksum
 from aioftps3.s3.client import S3Client
 from aioftps3.s3.errors import PreconditionFailed, RequestInvalid, TooLarge, UploadEnded
 from aioftps3.s3.models import Body, BytesBody, CompletedPart, UploadResult, slices
-
-MIB = 1024 * 1024
-
-PART_BYTES = 8 * MIB
-"""Larger parts are not faster (measured) and take more memory."""
-
-LARGEST_PART_BYTES = 5 * 1024 * MIB
-"""S3's maximum."""
-
-PARTS = 10_000
-"""S3's maximum number of parts."""
+from aioftps3.s3.parts import LARGEST_PART_BYTES, PART_BYTES, PARTS, plan_parts
 
 PARTS_IN_FLIGHT = 4
-
-PARTS_OF_ONE_SIZE = 1000
-"""The part size doubles after each so many parts, so that memory grows only for objects that need it."""
-
-BUDGET_SHARE = 4
-"""A part is never larger than this fraction of the budget, so that several parts can always be under way."""
-
-
-def part_size(number: int, first: int, largest: int = LARGEST_PART_BYTES) -> int:
-    """Give the size in bytes of part `number` (from 1) when the first ones have `first` bytes: it doubles every 1000
-    parts, up to `largest`.
-
-    10,000 parts that begin with 8 MiB hold 7.8 TiB if memory allows; S3's limit of 48.8 TiB is 10,000 parts of 5 GiB.
-    """
-    doublings = (number - 1) // PARTS_OF_ONE_SIZE
-    return max(first, min(first << doublings, largest))
-
-
-def first_part_size(wanted: int, expected_size: int | None, largest: int) -> int:
-    """Give the size of the first parts: more than `wanted` only when an object of the expected size needs it."""
-    if expected_size is None:
-        return wanted
-    size = wanted
-    while size < largest and capacity(size, largest) < expected_size:
-        size = min(size * 2, largest)
-    return size
-
-
-def capacity(first: int, largest: int = LARGEST_PART_BYTES) -> int:
-    """Give the size in bytes of the largest object that parts beginning with `first` bytes can make."""
-    return sum(
-        part_size(number, first, largest) * PARTS_OF_ONE_SIZE for number in range(1, PARTS + 1, PARTS_OF_ONE_SIZE)
-    )
 
 
 class _State(enum.Enum):
@@ -78,11 +36,11 @@ class _State(enum.Enum):
 class _Part:
     """A part's memory while it is filled and sent; a `Body`."""
 
-    def __init__(self, number: int, buffer: bytearray, *, hashed: bool) -> None:
+    def __init__(self, number: int, buffer: bytearray, algorithms: Iterable[Algorithm]) -> None:
         self.number = number
         self.buffer = buffer
         self.filled = 0
-        self._hash = hashlib.sha256() if hashed else None
+        self._digests = {algorithm: checksums.new_digest(algorithm) for algorithm in algorithms}
 
     @property
     def length(self) -> int:
@@ -94,10 +52,14 @@ class _Part:
 
     @property
     def sha256(self) -> str:
-        if self._hash is None:
+        return self.checksum(Algorithm.SHA256).hex()
+
+    def checksum(self, algorithm: Algorithm) -> bytes:
+        if algorithm not in self._digests:
+            digest = self._digests[algorithm] = checksums.new_digest(algorithm)
             with memoryview(self.buffer) as view:
-                return hashlib.sha256(view[: self.filled]).hexdigest()
-        return self._hash.hexdigest()
+                digest.update(view[: self.filled])
+        return self._digests[algorithm].digest()
 
     def fill(self, data: memoryview) -> int:
         """Take as much as fits; give the number of bytes taken."""
@@ -107,8 +69,8 @@ class _Part:
             # Assigning to a bytearray's slice would copy the piece twice.
             view[self.filled : self.filled + taken] = piece
         self.filled += taken
-        if self._hash is not None:
-            self._hash.update(piece)
+        for digest in self._digests.values():
+            digest.update(piece)
         return taken
 
     def chunks(self) -> Iterator[memoryview]:
@@ -127,13 +89,15 @@ class Upload:
         part_size: int = PART_BYTES,
         parts_in_flight: int = PARTS_IN_FLIGHT,
         expected_size: int | None = None,
+        equal_parts: bool = False,
         content_type: str | None = None,
         metadata: Mapping[str, str] | None = None,
         if_none_match: str | None = None,
         if_match: str | None = None,
     ) -> None:
         """Sizes are in bytes. `expected_size` is a hint: an object that would not fit into 10,000 parts gets larger
-        ones from the start. The conditions are checked by S3 when the object is written, at its end.
+        ones from the start. `equal_parts` False: parts grow, see `parts`. The conditions are checked by S3 when the
+        object is written, at its end.
 
         Raises:
             RequestInvalid: the budget cannot hold one part, or no part is allowed in flight.
@@ -143,8 +107,11 @@ class Upload:
         self._client = client
         self._key = key
         self._budget = budget
-        self._largest = max(part_size, min(budget.total // BUDGET_SHARE, LARGEST_PART_BYTES))
-        self._first = first_part_size(part_size, expected_size, self._largest)
+        self.plan = plan_parts(part_size, budget.total, expected_size=expected_size, equal_parts=equal_parts)
+        """The sizes of its parts, and with them the largest size of the object."""
+        self._algorithms = {Algorithm.SHA256} if client.signs_payload else set()
+        if client.checksum is not None:
+            self._algorithms.add(client.checksum)
         self._parts_in_flight = parts_in_flight
         self._content_type = content_type
         self._metadata = metadata
@@ -154,6 +121,7 @@ class Upload:
         self._state = _State.OPEN
         self._failure: BaseException | None = None
         self._size = 0
+        self._whole_crc: bytes | None = None
         self._number = 0
         self._part: _Part | None = None
         self._creating: asyncio.Task[str] | None = None
@@ -243,10 +211,10 @@ class Upload:
         if self._part is None:
             if self._number == PARTS:
                 raise TooLarge("EntityTooLarge", 400, operation="UploadPart")
-            size = part_size(self._number + 1, self._first, self._largest)
+            size = self.plan.size(self._number + 1)
             await self._budget.acquire(size)
             self._number += 1
-            self._part = _Part(self._number, self._budget.take_buffer(size), hashed=self._client.signs_payload)
+            self._part = _Part(self._number, self._budget.take_buffer(size), self._algorithms)
             self._raise_failure()
         return self._part
 
@@ -260,10 +228,24 @@ class Upload:
         part, self._part = self._part, None
         if part is None:
             return
+        self._add_to_whole(part)
         task = asyncio.create_task(self._client.upload_part(self._key, upload_id, part.number, part))
         # A callback, because a task that is cancelled before its first step runs no `finally`.
         task.add_done_callback(lambda _: self._give_back(part))
         self._sending.add(task)
+
+    def _add_to_whole(self, part: _Part) -> None:
+        algorithm = self._client.checksum
+        if algorithm is None or not algorithm.is_crc:
+            return
+        crc = part.checksum(algorithm)
+        whole = self._whole_crc
+        self._whole_crc = crc if whole is None else checksums.combine(algorithm, whole, crc, part.length)
+
+    def _whole_checksum(self) -> Checksum | None:
+        if self._client.checksum is None or self._whole_crc is None:
+            return None
+        return Checksum(self._client.checksum, base64.b64encode(self._whole_crc).decode())
 
     async def _create(self) -> str:
         """Create the multipart upload once. The request goes on when its caller is cancelled: its answer is the only
@@ -275,6 +257,7 @@ class Upload:
                     self._key,
                     content_type=self._content_type,
                     metadata=completion.with_token(self._metadata, self._token),
+                    checksum=self._client.checksum,
                 )
             )
         return await asyncio.shield(self._creating)
@@ -323,6 +306,7 @@ class Upload:
             upload_id,
             self._sent,
             token=self._token,
+            checksum=self._whole_checksum(),
             if_none_match=self._if_none_match,
             if_match=self._if_match,
         )

@@ -61,7 +61,8 @@ def delete_request(keys: Iterable[str]) -> bytes:
 def complete_request(parts: Iterable[CompletedPart]) -> bytes:
     """Build the body of CompleteMultipartUpload, in the order of part numbers."""
     items = "".join(
-        f"<Part><PartNumber>{part.number}</PartNumber><ETag>{part.etag.translate(_ESCAPES)}</ETag></Part>"
+        f"<Part><PartNumber>{part.number}</PartNumber><ETag>{part.etag.translate(_ESCAPES)}</ETag>"
+        f"{_part_checksum(part)}</Part>"
         for part in sorted(parts, key=lambda part: part.number)
     )
     return f'<CompleteMultipartUpload xmlns="{NAMESPACE}">{items}</CompleteMultipartUpload>'.encode()
@@ -197,6 +198,13 @@ def parse_time(text: str) -> float:
         return (when if when.tzinfo is not None else when.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError) as error:
         raise S3ProtocolError("a time in the answer cannot be read") from error
+
+
+def _part_checksum(part: CompletedPart) -> str:
+    if part.checksum is None:
+        return ""
+    name = f"Checksum{part.checksum.algorithm.upper()}"
+    return f"<{name}>{part.checksum.value}</{name}>"
 
 
 def _root(body: bytes) -> ET.Element:

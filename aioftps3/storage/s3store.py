@@ -17,7 +17,8 @@ from aioftps3.s3.budget import ByteBudget
 from aioftps3.s3.client import S3Client
 from aioftps3.s3.copy import SINGLE_COPY_BYTES, copy_any_size
 from aioftps3.s3.download import GetObject
-from aioftps3.s3.upload import PART_BYTES, PARTS_IN_FLIGHT, Upload
+from aioftps3.s3.parts import PART_BYTES
+from aioftps3.s3.upload import PARTS_IN_FLIGHT, Upload
 from aioftps3.storage import errors
 from aioftps3.storage.store import PAGE_LIMIT, ListPage, ObjectBody, ObjectInfo, ObjectWriter
 
@@ -37,6 +38,7 @@ _KINDS: Mapping[type[s3errors.S3Error], type[errors.StorageError]] = {
     s3errors.S3Error: errors.StorageError,
     s3errors.NoCredentials: errors.Misconfigured,
     s3errors.S3ProtocolError: errors.Corrupt,
+    s3errors.ChecksumMismatch: errors.Corrupt,
     s3errors.S3TransportError: errors.Unavailable,
     s3errors.NoSuchKey: errors.NotFound,
     s3errors.NoSuchBucket: errors.Misconfigured,
@@ -93,8 +95,8 @@ class S3Store:
     """An `ObjectStore` (see `aioftps3.storage.store`) on one bucket.
 
     ``budget`` limits the bytes that all uploads of the process hold. A file of up to ``part_size`` bytes is uploaded in
-    one request, of a longer one ``parts_in_flight`` parts are sent at once; one of up to ``single_copy_bytes`` is
-    copied in one request. ``clock`` gives seconds since the epoch.
+    one request, of a longer one ``parts_in_flight`` parts are sent at once, which grow unless ``equal_parts``; one of
+    up to ``single_copy_bytes`` is copied in one request. ``clock`` gives seconds since the epoch.
     """
 
     def __init__(
@@ -104,6 +106,7 @@ class S3Store:
         *,
         part_size: int = PART_BYTES,
         parts_in_flight: int = PARTS_IN_FLIGHT,
+        equal_parts: bool = False,
         single_copy_bytes: int = SINGLE_COPY_BYTES,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -111,6 +114,7 @@ class S3Store:
         self._budget = budget
         self._part_size = part_size
         self._parts_in_flight = parts_in_flight
+        self._equal_parts = equal_parts
         self._single_copy_bytes = single_copy_bytes
         self._clock = clock
 
@@ -137,7 +141,7 @@ class S3Store:
                     raise
                 return _Nothing(_object_info(info))
 
-    def open_write(self, key: str) -> ObjectWriter:
+    def open_write(self, key: str, *, expected_size: int | None = None) -> ObjectWriter:
         """PutObject when all fits into one part, else a multipart upload."""
         with _storage_errors():
             upload = Upload(
@@ -146,6 +150,8 @@ class S3Store:
                 budget=self._budget,
                 part_size=self._part_size,
                 parts_in_flight=self._parts_in_flight,
+                expected_size=expected_size,
+                equal_parts=self._equal_parts,
             )
         return _Writer(upload, key, self._clock)
 
@@ -218,7 +224,9 @@ class _Download:
 
     async def _reopened(self) -> GetObject:
         try:
-            stream = await self._client.get_object(self._key, offset=self._position, if_match=self.info.etag)
+            stream = await self._client.get_object(
+                self._key, offset=self._position, if_match=self.info.etag, verification=self._stream.verification
+            )
         except (s3errors.NoSuchKey, s3errors.InvalidRange, s3errors.PreconditionFailed) as error:
             raise errors.Changed(f"{type(error).__name__}: {error}", request_id=error.request_id or None) from error
         if stream.info.etag != self.info.etag:  # some stores ignore conditions

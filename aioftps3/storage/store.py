@@ -81,8 +81,9 @@ class ObjectStore(Protocol):
         """Start reading. Raises NotFound; RangeInvalid when ``offset`` is past the end (at the end there is an empty
         body, which may cost one request more)."""
 
-    def open_write(self, key: str) -> ObjectWriter:
-        """Start an object; no request yet. A small object is one request in all."""
+    def open_write(self, key: str, *, expected_size: int | None = None) -> ObjectWriter:
+        """Start an object; no request yet. A small object is one request in all. ``expected_size`` in bytes is a hint
+        that a very large one needs, and never a limit."""
 
     async def list(
         self, prefix: str, *, delimiter: str | None = None, limit: int = PAGE_LIMIT, token: str | None = None

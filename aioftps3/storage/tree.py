@@ -203,13 +203,17 @@ class Tree:
         key = self._key(path)
         return ReadFile(path, lambda: self._store.open_read(key, offset=offset))
 
-    def open_write(self, path: VirtualPath) -> WriteFile:
-        """A file to write, which replaces one of the same name when it is committed; one request for a small file."""
+    def open_write(self, path: VirtualPath, *, expected_size: int | None = None) -> WriteFile:
+        """A file to write, which replaces one of the same name when it is committed; one request for a small file.
+
+        ``expected_size`` in bytes, where the client has told it, lets the store prepare for a very large file; other
+        sizes may come all the same.
+        """
         if path == ROOT:
             raise IsADirectory
         return WriteFile(
             path,
-            self._store.open_write(self._key(path)),
+            self._store.open_write(self._key(path), expected_size=expected_size),
             lock=lambda: self._locked(path),
             committed=lambda _: self._filled(path),
         )

@@ -93,7 +93,7 @@ class MemoryStore:
             raise RangeInvalid
         return MemoryBody(self.info(key), data[offset:])
 
-    def open_write(self, key: str) -> MemoryWriter:
+    def open_write(self, key: str, *, expected_size: int | None = None) -> MemoryWriter:
         return MemoryWriter(self, key)
 
     async def list(

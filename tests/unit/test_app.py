@@ -23,6 +23,7 @@ from aioftps3.certificates import fingerprint, make_self_signed
 from aioftps3.embedded import EmbeddedS3
 from aioftps3.ftp.config import FtpConfig, RequireTls, UploadEnd
 from aioftps3.options import Settings
+from aioftps3.s3.checksums import Algorithm
 from aioftps3.s3.transport import AiohttpTransport
 from aioftps3.settings import SettingsError, load
 from aioftps3.storage import VirtualPath
@@ -80,6 +81,24 @@ async def test_keys_come_from_the_environment_or_from_a_profile(tmp_path: Path) 
     }
     settings = load({**environ, "AWS_SHARED_CREDENTIALS_FILE": str(file), "AWS_PROFILE": "backup"})
     assert (await app.credentials(settings).credentials()).access_key == "OTHER"
+
+
+@pytest.mark.parametrize(
+    ("host", "choice", "algorithm"),
+    [
+        ("", "auto", Algorithm.CRC32),
+        ("http://127.0.0.1:9000", "auto", None),
+        ("http://127.0.0.1:9000", "sha256", Algorithm.SHA256),
+        ("", "none", None),
+    ],
+)
+async def test_the_checksum_is_the_one_that_the_endpoint_takes(
+    host: str, choice: str, algorithm: Algorithm | None
+) -> None:
+    settings = load({**README, "AWS_S3_BUCKET_HOST": host, "AIOFTPS3_CHECKSUM": choice})
+    transport = app.s3_transport(settings)
+    assert app.s3_client(settings, transport).checksum is algorithm
+    await transport.close()
 
 
 async def test_trees_begin_at_the_prefix_of_the_daemon_and_of_the_user() -> None:

@@ -211,3 +211,12 @@ def test_logins_have_no_blanks_around_them() -> None:
     for text in (" user", "user\n", "us\x00er"):
         with pytest.raises(BadValueError):
             values.login(text)
+
+
+def test_a_checksum_that_cannot_be_computed_is_no_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(values, "find_spec", lambda name: None)
+    assert values.checksum(" CRC32 ") == "crc32"
+    with pytest.raises(BadValueError, match=r"needs the package awscrt.*aioftps3\[crt\]"):
+        values.checksum("crc64nvme")
+    monkeypatch.setattr(values, "find_spec", lambda name: name)
+    assert values.checksum("crc64nvme") == "crc64nvme"

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from aioftps3.s3.budget import ByteBudget
+from aioftps3.s3.checksums import Algorithm
 from aioftps3.s3.client import S3Client
 from aioftps3.s3.credentials import StaticCredentials
 from aioftps3.s3.errors import ConnectionBroken, S3ProtocolError
@@ -294,6 +295,7 @@ def client_of(
     retry: RetryPolicy = NO_RETRIES,
     observer: Observer | None = None,
     sign_payload: bool | None = None,
+    checksum: Algorithm | None = None,
     clock: Callable[[], float] = lambda: 1_700_000_000.0,
 ) -> S3Client:
     """Make a client of a fake."""
@@ -304,6 +306,7 @@ def client_of(
         retry=retry,
         observer=observer,
         sign_payload=sign_payload,
+        checksum=checksum,
         clock=clock,
     )
 

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import ssl
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,15 +24,19 @@ from aioftps3.s3 import (
     Upload,
     copy_any_size,
 )
+from aioftps3.s3.checksums import Algorithm, Checksum
 from aioftps3.s3.errors import (
     AccessDenied,
     ConnectFailed,
     CredentialsRejected,
+    DigestMismatch,
     InvalidRange,
     NoSuchKey,
     PreconditionFailed,
+    RequestRejected,
+    S3Error,
 )
-from aioftps3.s3.upload import MIB
+from aioftps3.s3.parts import MIB
 
 ODD_KEYS = [
     "a b",
@@ -52,10 +57,23 @@ async def server() -> AsyncIterator[EmbeddedS3]:
         yield server
 
 
-def client_of(server: EmbeddedS3, secret: str = "SK", events: list[RequestEvent] | None = None) -> S3Client:
+def client_of(
+    server: EmbeddedS3,
+    secret: str = "SK",
+    events: list[RequestEvent] | None = None,
+    checksum: Algorithm | None = None,
+    sign_payload: bool | None = None,
+) -> S3Client:
     endpoint = Endpoint.for_bucket("bucket", "us-east-1", server.url)
     observer = None if events is None else events.append
-    return S3Client(AiohttpTransport(), endpoint, StaticCredentials("AK", secret), observer=observer)
+    return S3Client(
+        AiohttpTransport(),
+        endpoint,
+        StaticCredentials("AK", secret),
+        observer=observer,
+        checksum=checksum,
+        sign_payload=sign_payload,
+    )
 
 
 @pytest.fixture
@@ -118,6 +136,63 @@ async def test_streams_arrive_whole(server: EmbeddedS3, size: int) -> None:
     assert server.uploads_in_progress == []
     if size <= 5 * MIB:
         assert [event.operation for event in events] == ["PutObject", "GetObject"]
+    await client.close()
+
+
+@pytest.mark.parametrize("sign_payload", [True, False])
+@pytest.mark.parametrize("algorithm", [Algorithm.CRC32, Algorithm.SHA256, Algorithm.MD5])
+@pytest.mark.parametrize("size", [0, 1, 5 * MIB, 12 * MIB + 7])
+async def test_checksums_are_accepted_kept_and_verified(
+    server: EmbeddedS3, algorithm: Algorithm, size: int, sign_payload: bool
+) -> None:
+    client = client_of(server, checksum=algorithm, sign_payload=sign_payload)
+    budget = ByteBudget(20 * MIB)
+    data = bytes(number * 31 % 253 for number in range(997)) * (size // 997 + 1)
+    upload = Upload(client, "k", budget=budget, part_size=5 * MIB)
+    await upload.write(data[:size])
+    await upload.complete()
+    async with await client.get_object("k") as got:
+        # SHA-256 of a multipart object is a hash of hashes, and S3 does not keep MD5.
+        verified = algorithm is Algorithm.CRC32 or (algorithm is Algorithm.SHA256 and size <= 5 * MIB)
+        assert (got.verification is not None) == verified
+        assert b"".join([chunk async for chunk in got.chunks()]) == data[:size]
+    assert server.uploads_in_progress == []
+    await client.close()
+
+
+class Damaged(BytesBody):
+    """Its bytes are not those that its checksum was made of."""
+
+    def checksum(self, algorithm: Algorithm) -> bytes:
+        return BytesBody(b"something else").checksum(algorithm)
+
+
+@pytest.mark.parametrize("algorithm", [Algorithm.CRC32, Algorithm.SHA256, Algorithm.MD5])
+async def test_content_that_is_not_what_its_checksum_says_is_refused(server: EmbeddedS3, algorithm: Algorithm) -> None:
+    client = client_of(server, checksum=algorithm)
+    with pytest.raises(DigestMismatch):
+        await client.put_object("k", Damaged(b"content"))
+    upload_id = await client.create_multipart_upload("k", checksum=algorithm)
+    with pytest.raises(DigestMismatch):
+        await client.upload_part("k", upload_id, 1, Damaged(b"content"))
+    assert server.objects() == {}
+    assert (await client.list_parts("k", upload_id)).parts == ()
+    await client.close()
+
+
+@pytest.mark.parametrize(
+    ("checksum", "size", "error"), [("AAAAAA==", 7, DigestMismatch), ("/sUwqQ==", 8, RequestRejected)]
+)
+async def test_a_whole_that_is_not_what_was_sent_is_not_made(
+    server: EmbeddedS3, checksum: str, size: int, error: type[S3Error]
+) -> None:
+    client = client_of(server, checksum=Algorithm.CRC32)
+    upload_id = await client.create_multipart_upload("k", checksum=Algorithm.CRC32)
+    part = await client.upload_part("k", upload_id, 1, BytesBody(b"content"))
+    claimed = [replace(part, size=size)]
+    with pytest.raises(error):
+        await client.complete_multipart_upload("k", upload_id, claimed, checksum=Checksum("crc32", checksum))
+    assert server.objects() == {}
     await client.close()
 
 

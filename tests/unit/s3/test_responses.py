@@ -3,7 +3,7 @@
 import pytest
 
 from aioftps3.s3 import errors, responses
-from aioftps3.s3.models import Checksum
+from aioftps3.s3.checksums import Checksum
 
 BODY = b"""<?xml version="1.0"?>
 <Error><Code>%s</Code><Message>secret-key-name</Message><RequestId>BODYID</RequestId><HostId>H</HostId></Error>"""

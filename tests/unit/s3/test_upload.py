@@ -5,7 +5,9 @@ import hashlib
 
 import pytest
 
+from aioftps3.s3 import checksums
 from aioftps3.s3.budget import ByteBudget
+from aioftps3.s3.checksums import Algorithm
 from aioftps3.s3.errors import (
     ConnectionBroken,
     PreconditionFailed,
@@ -16,9 +18,9 @@ from aioftps3.s3.errors import (
     TooLarge,
     UploadEnded,
 )
-from aioftps3.s3.models import WRITE_ID_METADATA
+from aioftps3.s3.models import WRITE_ID_METADATA, BytesBody
 from aioftps3.s3.retry import NO_RETRIES
-from aioftps3.s3.upload import LARGEST_PART_BYTES, MIB, PARTS, Upload, capacity, first_part_size, part_size
+from aioftps3.s3.upload import Upload
 from tests.unit.s3 import fakes
 from tests.unit.s3.fakes import Answered, FakeS3, Fault, LostAfter, LostBefore, client_of, header, is_whole, settle
 
@@ -365,25 +367,46 @@ async def test_concurrent_aborts_share_the_work() -> None:
     assert fake.count("AbortMultipartUpload") == 1
 
 
-def test_part_sizes_grow_by_doubling() -> None:
-    assert [part_size(number, 8 * MIB) for number in (1, 1000, 1001, 2001, 9001)] == [
-        8 * MIB,
-        8 * MIB,
-        16 * MIB,
-        32 * MIB,
-        4096 * MIB,
-    ]
-    assert part_size(9001, 8 * MIB, 64 * MIB) == 64 * MIB
-    assert max(part_size(number, 64 * MIB) for number in range(1, PARTS + 1)) == LARGEST_PART_BYTES
+async def test_parts_grow_with_the_stream_and_are_equal_on_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aioftps3.s3.parts.SLOWEST_STEP", 2)
+    for equal, sizes in ((False, [1, 1, 2, 2, 4, 4, 2]), (True, [1] * 16)):
+        fake, budget = FakeS3(), ByteBudget(20 * PART)
+        fake.forgets_completed_uploads = False
+        upload = Upload(client_of(fake), "k", budget=budget, part_size=PART, equal_parts=equal)
+        await send(upload, content(16 * PART))
+        await upload.complete()
+        (stored,) = fake.uploads.values()
+        assert [len(stored.parts[number]) // PART for number in sorted(stored.parts)] == sizes
+        assert fake.objects == {"k": content(16 * PART)}
+        assert is_whole(budget)
 
 
-def test_expected_size_makes_parts_large_enough_up_to_s3s_limit() -> None:
-    limit = PARTS * LARGEST_PART_BYTES
-    first = first_part_size(8 * MIB, limit, LARGEST_PART_BYTES)
-    assert capacity(first) >= limit
-    assert first_part_size(8 * MIB, None, LARGEST_PART_BYTES) == 8 * MIB
-    assert first_part_size(8 * MIB, 2**40, LARGEST_PART_BYTES) == 8 * MIB
-    assert capacity(8 * MIB) > 7 * 2**40
+def test_an_announced_size_makes_parts_large_enough_from_the_start() -> None:
+    budget = ByteBudget(1000 * PART)
+    upload = Upload(client_of(FakeS3()), "k", budget=budget, part_size=PART, expected_size=10_000 * 250 * PART)
+    assert upload.plan.first == 250 * PART
+
+
+@pytest.mark.parametrize("sign_payload", [True, False])
+@pytest.mark.parametrize("algorithm", [Algorithm.CRC32, Algorithm.SHA256, Algorithm.MD5])
+async def test_parts_carry_the_checksum_of_the_client(algorithm: Algorithm, sign_payload: bool) -> None:
+    fake, budget = FakeS3(), ByteBudget(10 * PART)
+    client = client_of(fake, sign_payload=sign_payload, checksum=algorithm)
+    upload = Upload(client, "k", budget=budget, part_size=PART)
+    await send(upload, content(2 * PART + 5), 7)
+    await upload.complete()
+    name, whole = checksums.header(algorithm, BytesBody(content(2 * PART + 5)).checksum(algorithm))
+    sent = {fakes.describe(request)[0]: request for request in fake.sent}
+    pieces = [content(2 * PART + 5)[start : start + PART] for start in (0, PART, 2 * PART)]
+    assert {header(request, name.lower()) for request in fake.sent if fakes.describe(request)[0] == "UploadPart"} == {
+        checksums.header(algorithm, BytesBody(piece).checksum(algorithm))[1] for piece in pieces
+    }
+    create, complete = sent["CreateMultipartUpload"], sent["CompleteMultipartUpload"]
+    kind = {Algorithm.CRC32: "FULL_OBJECT", Algorithm.SHA256: "COMPOSITE", Algorithm.MD5: None}[algorithm]
+    assert header(create, "x-amz-checksum-type") == kind
+    assert header(create, "x-amz-checksum-algorithm") == (None if kind is None else algorithm.upper())
+    assert header(complete, name.lower()) == (whole if kind == "FULL_OBJECT" else None)
+    assert header(complete, "x-amz-mp-object-size") == (None if kind is None else str(2 * PART + 5))
 
 
 async def test_stream_longer_than_all_parts_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

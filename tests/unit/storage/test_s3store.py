@@ -3,6 +3,7 @@ from __future__ import annotations
 import inspect
 import random
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from aioftps3.embedded import Answer, Call, ConnectionCut, EmbeddedS3, Limits, Proceed, Refusal
 from aioftps3.s3 import errors as s3errors
 from aioftps3.s3.budget import ByteBudget
+from aioftps3.s3.checksums import Algorithm
 from aioftps3.s3.client import S3Client
 from aioftps3.s3.credentials import StaticCredentials
 from aioftps3.s3.models import Endpoint
@@ -25,6 +27,7 @@ DATA = random.Random(3).randbytes(600 * KIB)
 EXPECTED: dict[str, type[errors.StorageError]] = {
     "NoCredentials": errors.Misconfigured,
     "S3ProtocolError": errors.Corrupt,
+    "ChecksumMismatch": errors.Corrupt,
     "ConnectFailed": errors.Unavailable,
     "RequestTimedOut": errors.Unavailable,
     "ConnectionBroken": errors.Unavailable,
@@ -131,6 +134,32 @@ class Scene:
 
         self.server.intercept = intercept
 
+    def damage_downloads(self, position: int, *, breaks: int = 0) -> None:
+        """Flip a bit of the content at a position, and drop the connection in the middle of the first ``breaks``."""
+        left = breaks
+
+        async def intercept(call: Call, proceed: Proceed) -> Answer:
+            nonlocal left
+            answer = await proceed()
+            if call.operation == "GetObject":
+                first = int((call.header("range") or "bytes=0-").removeprefix("bytes=").split("-")[0])
+                assert not isinstance(answer.body, bytes)
+                whole = bytearray(b"".join([part async for part in answer.body]))
+                if 0 <= position - first < len(whole):
+                    whole[position - first] ^= 1
+                answer.length = len(whole)
+                answer.body = stream(bytes(whole), left > 0)
+                left -= 1
+            return answer
+
+        async def stream(whole: bytes, cut: bool) -> AsyncGenerator[bytes, None]:
+            yield whole[: len(whole) // 2]
+            if cut:
+                raise ConnectionCut
+            yield whole[len(whole) // 2 :]
+
+        self.server.intercept = intercept
+
     def refuse(self, operation: str, code: str, status: int) -> None:
         async def intercept(call: Call, proceed: Proceed) -> Answer:
             if call.operation == operation:
@@ -140,8 +169,8 @@ class Scene:
         self.server.intercept = intercept
 
 
-@pytest.fixture
-async def scene() -> AsyncIterator[Scene]:
+@asynccontextmanager
+async def running_scene(*, checksum: Algorithm | None = None) -> AsyncIterator[Scene]:
     limits = Limits(min_part=64 * KIB)
     async with EmbeddedS3(bucket="bucket", access_key="key", secret_key="secret", limits=limits) as server:
         client = S3Client(
@@ -149,12 +178,26 @@ async def scene() -> AsyncIterator[Scene]:
             Endpoint.for_bucket("bucket", "us-east-1", server.url),
             StaticCredentials("key", "secret"),
             retry=RetryPolicy(attempts=2, base_seconds=0.001, throttling_base_seconds=0.001),
+            checksum=checksum,
         )
         store = S3Store(client, ByteBudget(512 * KIB), part_size=64 * KIB, single_copy_bytes=300 * KIB)
         try:
             yield Scene(server, client, store)
         finally:
             await client.close()
+
+
+@pytest.fixture
+async def scene() -> AsyncIterator[Scene]:
+    async with running_scene() as scene:
+        yield scene
+
+
+@pytest.fixture
+async def checked() -> AsyncIterator[Scene]:
+    """With checksums."""
+    async with running_scene(checksum=Algorithm.CRC32) as scene:
+        yield scene
 
 
 @pytest.mark.parametrize("offset", [0, 1000])
@@ -190,6 +233,51 @@ async def test_an_object_that_shrank_or_went_midway_has_changed(scene: Scene) ->
     scene.cut_downloads(1, after=lambda: scene.server.delete("k"))
     with pytest.raises(errors.Changed):
         await scene.read("k")
+
+
+@pytest.mark.parametrize("breaks", [0, 1, RESUMES])
+async def test_a_download_is_verified_also_when_its_stream_broke(checked: Scene, breaks: int) -> None:
+    await write_all(checked.store.open_write("k"), DATA)
+    checked.cut_downloads(breaks)
+    assert await checked.read("k") == DATA
+    assert checked.server.count("GetObject") == 1 + breaks
+
+
+@pytest.mark.parametrize("breaks", [0, 1])
+@pytest.mark.parametrize("at", [0, len(DATA) // 2, len(DATA) - 1])
+async def test_a_damaged_download_is_corrupt_before_its_end(checked: Scene, at: int, breaks: int) -> None:
+    await write_all(checked.store.open_write("k"), DATA)
+    checked.damage_downloads(at, breaks=breaks)
+    body = await checked.store.open_read("k")
+    got = bytearray()
+
+    async def read() -> None:
+        async for chunk in body.chunks():
+            got.extend(chunk)
+
+    with pytest.raises(errors.Corrupt):
+        await read()
+    assert len(got) < len(DATA)
+    await body.close()
+
+
+async def test_a_download_from_the_middle_is_not_verified(checked: Scene) -> None:
+    await write_all(checked.store.open_write("k"), DATA)
+    checked.damage_downloads(len(DATA) - 1)
+    assert len(await checked.read("k", 1)) == len(DATA) - 1
+
+
+async def test_without_checksums_none_is_asked_for(scene: Scene) -> None:
+    asked: list[str | None] = []
+
+    async def intercept(call: Call, proceed: Proceed) -> Answer:
+        asked.append(call.header("x-amz-checksum-mode"))
+        return await proceed()
+
+    scene.server.put("k", DATA)
+    scene.server.intercept = intercept
+    assert await scene.read("k") == DATA
+    assert asked == [None]
 
 
 async def test_a_large_object_is_copied_in_parts_with_its_description(scene: Scene) -> None:

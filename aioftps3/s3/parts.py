@@ -1,0 +1,71 @@
+"""How large the parts of an upload are. Pure.
+
+S3 takes 10,000 parts of at most 5 GiB; that is its largest object, 48.8 TiB. A stream of unknown length begins with
+small parts, because memory is what a part costs, and the parts grow while it goes on.
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
+"""
+
+from dataclasses import dataclass
+
+MIB = 1024 * 1024
+
+PART_BYTES = 8 * MIB
+"""Larger parts are not faster (measured) and take more memory."""
+
+LARGEST_PART_BYTES = 5 * 1024 * MIB
+"""S3's maximum."""
+
+PARTS = 10_000
+"""S3's maximum number of parts."""
+
+BUDGET_SHARE = 4
+"""A part is never larger than this fraction of the budget, so that several parts can always be under way."""
+
+FASTEST_STEP = 64
+"""Parts of one size before the next size, where parts may become 5 GiB: 8 MiB have doubled to that after 640 parts, and
+the others make it 46.2 TiB in all, which is 50 TB."""
+
+SLOWEST_STEP = 500
+"""The same where memory is short. Such an upload cannot reach S3's limit anyway, and small parts leave room for others:
+they are 8 MiB up to 3.9 GiB."""
+
+
+@dataclass(frozen=True, slots=True)
+class PartPlan:
+    """The sizes of one upload's parts, in bytes."""
+
+    first: int
+    largest: int
+    step: int
+    """So many parts have one size; then it doubles."""
+
+    def size(self, number: int) -> int:
+        """Give the size of a part; numbers begin with 1."""
+        return min(self.first << (number - 1) // self.step, self.largest)
+
+    @property
+    def capacity(self) -> int:
+        """Bytes of the largest object that this makes."""
+        total, number, size = 0, 0, self.first
+        while number < PARTS and size < self.largest:
+            count = min(self.step, PARTS - number)
+            total, number, size = total + count * size, number + count, size * 2
+        return total + (PARTS - number) * self.largest
+
+
+def plan_parts(wanted: int, budget: int, *, expected_size: int | None = None, equal_parts: bool = False) -> PartPlan:
+    """Plan the parts of an upload whose first ones should have `wanted` bytes, where all uploads may hold `budget`.
+
+    An object of `expected_size` that would not fit begins with larger parts. `equal_parts`: all have the same size, as
+    some stores insist on.
+    """
+    largest = max(wanted, min(budget // BUDGET_SHARE, LARGEST_PART_BYTES))
+    step = min(max(FASTEST_STEP * LARGEST_PART_BYTES // largest, FASTEST_STEP), SLOWEST_STEP)
+    first = wanted
+    if equal_parts:
+        needed = -(-(expected_size or 0) // PARTS)
+        first = largest = max(wanted, min(-(-needed // MIB) * MIB, largest))
+    plan = PartPlan(first, largest, step)
+    while expected_size is not None and plan.capacity < expected_size and plan.first < largest:
+        plan = PartPlan(min(plan.first * 2, largest), largest, step)
+    return plan

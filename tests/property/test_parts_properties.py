@@ -1,0 +1,44 @@
+"""Part sizes keep S3's limits whatever the budget, the wish and the announcement are."""
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aioftps3.s3.parts import BUDGET_SHARE, LARGEST_PART_BYTES, MIB, PARTS, plan_parts
+
+sizes = st.integers(5 * MIB, LARGEST_PART_BYTES)
+budgets = st.integers(5 * MIB, 40 * 1024**3)
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(wanted=sizes, budget=budgets, expected=st.none() | st.integers(0, 60 * 1024**4), equal=st.booleans())
+def test_parts_keep_s3s_limits(wanted: int, budget: int, expected: int | None, equal: bool) -> None:
+    wanted = min(wanted, budget)
+    plan = plan_parts(wanted, budget, expected_size=expected, equal_parts=equal)
+    every = [plan.size(number) for number in range(1, PARTS + 1)]
+
+    assert every == sorted(every)
+    assert every[0] == plan.first >= wanted
+    assert every[-1] <= LARGEST_PART_BYTES
+    assert every[-1] <= max(wanted, budget // BUDGET_SHARE)
+    assert sum(every) == plan.capacity
+    if expected is None:
+        assert plan.first == wanted
+    if equal:
+        assert len(set(every)) == 1
+    if expected is not None and expected <= PARTS * plan.largest and not equal:
+        assert plan.capacity >= expected
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(budget=budgets, more=st.integers(1, 8))
+def test_more_memory_never_makes_less_room(budget: int, more: int) -> None:
+    first = min(8 * MIB, budget)
+    assert plan_parts(first, budget * 2**more).capacity >= plan_parts(first, budget).capacity
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(budget=st.integers(4 * LARGEST_PART_BYTES, 16 * LARGEST_PART_BYTES))
+def test_streams_of_unknown_length_reach_50_tb_with_enough_memory(budget: int) -> None:
+    plan = plan_parts(8 * MIB, budget)
+    assert plan.first == 8 * MIB
+    assert plan.capacity >= 50 * 10**12

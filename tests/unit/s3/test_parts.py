@@ -1,0 +1,40 @@
+"""Part sizes: the table that the documentation promises."""
+
+import pytest
+
+from aioftps3.s3.parts import LARGEST_PART_BYTES, MIB, PARTS, plan_parts
+
+GIB = 1024 * MIB
+TIB = 1024 * GIB
+
+
+def test_parts_begin_with_8_mib_and_double_up_to_a_quarter_of_the_budget() -> None:
+    plan = plan_parts(8 * MIB, 256 * MIB)
+    assert [plan.size(number) // MIB for number in (1, 500, 501, 1000, 1001, 1501, PARTS)] == [8, 8, 16, 16, 32, 64, 64]
+
+
+def test_a_stream_of_unknown_length_reaches_50_tb_if_memory_allows() -> None:
+    plan = plan_parts(8 * MIB, 4 * LARGEST_PART_BYTES)
+    assert plan.size(1) == 8 * MIB
+    assert plan.size(PARTS) == LARGEST_PART_BYTES
+    assert plan.capacity >= 50 * 10**12
+
+
+def test_an_announced_size_reaches_s3s_limit() -> None:
+    limit = PARTS * LARGEST_PART_BYTES
+    assert plan_parts(8 * MIB, 4 * LARGEST_PART_BYTES, expected_size=limit).capacity == limit
+    assert plan_parts(8 * MIB, 256 * MIB, expected_size=500 * GIB).first == 8 * MIB
+    assert plan_parts(8 * MIB, 256 * MIB, expected_size=600 * GIB).first > 8 * MIB
+
+
+@pytest.mark.parametrize(("budget", "capacity"), [(256 * MIB, 550 * GIB), (GIB, 1.9 * TIB), (20 * GIB, 46 * TIB)])
+def test_a_budget_allows_about_2000_times_itself(budget: int, capacity: float) -> None:
+    assert plan_parts(8 * MIB, budget).capacity >= capacity
+
+
+def test_equal_parts_stay_equal() -> None:
+    plan = plan_parts(8 * MIB, 256 * MIB, equal_parts=True)
+    assert {plan.size(number) for number in range(1, PARTS + 1)} == {8 * MIB}
+    assert plan.capacity == 8 * MIB * PARTS
+    announced = plan_parts(8 * MIB, 256 * MIB, expected_size=500 * GIB, equal_parts=True)
+    assert {announced.size(number) for number in range(1, PARTS + 1)} == {52 * MIB}
