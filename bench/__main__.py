@@ -50,6 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logs = DIRECTORY / "log"
     logs.mkdir(parents=True, exist_ok=True)
     signal.signal(signal.SIGTERM, _end)
+    # A shell that starts it in the background has it ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     began = datetime.now(UTC)
     stamp = began.strftime("%Y%m%dT%H%M%SZ")
     path = DIRECTORY / f"{stamp}.json"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import re
 import signal
 import socket
@@ -12,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
-__all__ = ("HOST", "ROOT", "BenchError", "Process", "free_port", "free_range")
+__all__ = ("HOST", "LOWEST_PORT", "ROOT", "BenchError", "Process", "free_port", "free_range")
 
 ROOT = Path(__file__).parents[1]
 
@@ -27,15 +28,19 @@ POLL_SECONDS = 0.02
 SETTLE_SECONDS = 0.3
 """A process that used no CPU for so long has done all its work."""
 
-SETTLE_LIMIT_SECONDS = 10.0
+SETTLE_LIMIT_SECONDS = 2.0
+"""MinIO always has something to do."""
 
 LOWEST_PORT = 20_000
-HIGHEST_PORT = 30_000
-"""Below the range from which Linux gives ports to outgoing connections."""
+HIGHEST_PORT = 28_000
+CONTROL_PORTS = range(HIGHEST_PORT, 32_000)
+"""All of them below the range from which Linux gives ports to outgoing connections."""
 
 RANGE_STEP = 500
 
 KIBIBYTE = 1024
+
+_ports = iter(random.sample(CONTROL_PORTS, len(CONTROL_PORTS)))
 
 _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
@@ -157,19 +162,23 @@ class Process:
 
 
 def free_port() -> int:
-    """A port that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port that nothing listens on, and that was not given before.
+
+    Not one that the kernel gives to outgoing connections: a client that tries until the server is there could be
+    connected to itself.
+    """
+    for port in _ports:
+        if _is_free(port):
+            return port
+    raise BenchError("there are no free ports")
 
 
-def free_range(size: int) -> tuple[int, int]:
+def free_range(size: int, lowest: int = LOWEST_PORT) -> tuple[int, int]:
     """The first and the last of so many neighbouring ports, of which none is taken."""
-    for first in range(LOWEST_PORT, HIGHEST_PORT - size, RANGE_STEP):
+    for first in range(lowest, HIGHEST_PORT - size, RANGE_STEP):
         if all(_is_free(port) for port in range(first, first + size)):
             return first, first + size - 1
-    raise BenchError(f"found no {size} free ports in a row")
+    raise BenchError(f"there are no {size} free ports in a row")
 
 
 def _is_free(port: int) -> bool:

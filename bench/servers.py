@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Self
 
 from aioftps3.certificates import make_self_signed
-from bench.processes import HOST, BenchError, Process, free_port, free_range
+from bench.processes import HOST, LOWEST_PORT, BenchError, Process, free_port, free_range
 from bench.programs import Programs
 
 __all__ = (
@@ -136,6 +136,7 @@ class Lab:
         self.programs = programs
         self._settings = settings
         self._stack = contextlib.ExitStack()
+        self._lowest_data_port = LOWEST_PORT
         self.certificate = directory / "public.crt"
         self._key = directory / "private.key"
 
@@ -162,6 +163,12 @@ class Lab:
         process = Process(name, command, home=self.directory, log=log, environment=environment)
         return self._stack.enter_context(process)
 
+    def _data_ports(self) -> tuple[int, int]:
+        """A range that no other server of this lab has."""
+        first, last = free_range(DATA_PORTS, self._lowest_data_port)
+        self._lowest_data_port = last + 1
+        return first, last
+
     # -- stores -----------------------------------------------------------------------------------------------------
 
     def sink(self) -> Store:
@@ -185,7 +192,7 @@ class Lab:
     def minio_with_ftp(self) -> tuple[Store, Gateway]:
         """MinIO over http, with its own FTP server. Raises BenchError when there is no MinIO."""
         port = free_port()
-        first, last = free_range(DATA_PORTS)
+        first, last = self._data_ports()
         options = (
             f"address={HOST}:{port}",
             f"passive-port-range={first}-{last}",
@@ -284,7 +291,7 @@ class Lab:
         if self.programs.rclone is None:
             raise BenchError("there is no rclone")
         port = free_port()
-        first, last = free_range(DATA_PORTS)
+        first, last = self._data_ports()
         environment = {
             "RCLONE_CONFIG": str(self.directory / "rclone.conf"),
             "RCLONE_CONFIG_STORE_TYPE": "s3",
@@ -295,6 +302,9 @@ class Lab:
             "RCLONE_USER": LOGIN,
             "RCLONE_PASS": PASSWORD,
         }
+        if store.name == SINK:
+            # It would compare a hash of what the sink has forgotten.
+            environment["RCLONE_CONFIG_STORE_USE_MULTIPART_ETAG"] = "false"
         command: list[str | Path] = [self.programs.rclone, "serve", "ftp", "--addr", f"{HOST}:{port}"]
         command += ["--cert", self.certificate, "--key", self._key, "--passive-port", f"{first}-{last}"]
         process = self._start(f"{RCLONE} on {store.name}", [*command, f"store:{BUCKET}"], environment)

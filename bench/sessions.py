@@ -165,7 +165,7 @@ def _commands(session: Session) -> list[tuple[str, Callable[[], object]]]:
         ("MLSD of 3", listed("MLSD")),
         ("RNFR, RNTO of a file", renamed),
         ("DELE", lambda: session.delete(session.path(f"{inside}-renamed"))),
-        ("DELE", lambda: session.delete(session.path(f"{DIRECTORY}/empty"))),
+        ("DELE of an empty file", lambda: session.delete(session.path(f"{DIRECTORY}/empty"))),
         ("DELE of the last one", lambda: session.delete(session.path(f"{DIRECTORY}/parts"))),
         ("RMD", lambda: session.rmd(directory)),
         ("NOOP", lambda: session.voidcmd("NOOP")),

@@ -1,8 +1,8 @@
 """An S3 that keeps nothing: `python -m bench.sink PORT`.
 
 It reads and forgets what is uploaded, remembers the sizes, sends zeros for downloads, and makes listings up: the
-directory `list/N/` has N files. It verifies nothing, so that beside it the gateway is the bottleneck: all connections
-receive into one buffer, and downloads are sent by the kernel out of a memory file.
+directory `list/N/` has N files, whatever N. It verifies nothing, so that beside it the gateway is the bottleneck: all
+connections receive into one buffer, and downloads are sent by the kernel out of a memory file.
 """
 
 from __future__ import annotations
@@ -25,6 +25,9 @@ RECEIVE_BYTES = 1024 * 1024
 ZEROS_BYTES = 16 * 1024 * 1024
 
 LARGEST_PAGE = 1000
+
+SHOWN_COUNTS = (100, 1_000)
+"""Made-up directories that a listing of `list/` shows: rclone finds no others."""
 
 MADE_UP_SIZE = 1234
 """Bytes of each file in a directory that is made up."""
@@ -148,7 +151,7 @@ class Sink:
         most = min(int(query.get("max-keys", LARGEST_PAGE)), LARGEST_PAGE)
         if (made_up := _MADE_UP_DIRECTORY.fullmatch(prefix)) is not None:
             return listing_page(int(made_up[1]), int(query.get("continuation-token", "0")), most)
-        names = {"list/"} if not prefix else set()
+        names = {"": {"list/"}, "list/": {f"list/{count}/" for count in SHOWN_COUNTS}}.get(prefix, set())
         for key in self._sizes:
             if key.startswith(prefix):
                 name, slash, _ = key.removeprefix(prefix).partition("/")

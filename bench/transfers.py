@@ -68,10 +68,11 @@ def _large_round(gateway: Gateway, source: Path, scale: Scale, record: Record) -
 
 
 def small(lab: Lab, scale: Scale, record: Record) -> None:
-    """Small files one after another in one session, S3 far away and near; by a bare session, and by curl."""
+    """Small files one after another in one session, S3 far away and near.
+
+    Not by curl: with several files in one session curl 7.88 often sleeps for a second after EPSV.
+    """
     content = os.urandom(scale.small_bytes)
-    source = lab.directory / "small"
-    source.write_bytes(content)
     gateways = _behind_the_relay(lab, record) + _in_front_of_the_sink(lab, record)
     for number in range(scale.rounds):
         for gateway in gateways:
@@ -81,11 +82,10 @@ def small(lab: Lab, scale: Scale, record: Record) -> None:
                     continue  # MinIO's own FTP server reaches its objects without a network
                 names = [f"small-{number}-{delay_ms:g}-{index:04}" for index in range(scale.small_files)]
                 with record.attempt(f"{SMALL}: {gateway.name} on {gateway.store.name}"):
-                    _small_by_session(gateway, names, content, delay_ms, scale, record)
-                    _small_by_curl(gateway, names, source, delay_ms, scale, record)
+                    _small_round(gateway, names, content, delay_ms, scale, record)
 
 
-def _small_by_session(
+def _small_round(
     gateway: Gateway, names: Sequence[str], content: bytes, delay_ms: float, scale: Scale, record: Record
 ) -> None:
     with Session(gateway.access) as session:
@@ -108,20 +108,6 @@ def _small_by_session(
         for case, transfer in (("upload", upload), ("download", download)):
             _small_case(gateway, f"{case}, {scale.delay_text(delay_ms)}", transfer, delay_ms, len(names), record)
     _delete(gateway, [*names, "first"])
-
-
-def _small_by_curl(
-    gateway: Gateway, names: Sequence[str], source: Path, delay_ms: float, scale: Scale, record: Record
-) -> None:
-    def upload() -> float:
-        return sum(run.seconds for run in curl_upload(gateway.access, [(source, name) for name in names]))
-
-    def download() -> float:
-        return sum(run.seconds for run in curl_download(gateway.access, names))
-
-    for case, transfer in (("upload", upload), ("download", download)):
-        _small_case(gateway, f"{case} by curl, {scale.delay_text(delay_ms)}", transfer, delay_ms, len(names), record)
-    _delete(gateway, names)
 
 
 def _small_case(
