@@ -396,14 +396,16 @@ class S3Client:
         checksum: Checksum | None = None,
         if_none_match: str | None = None,
         if_match: str | None = None,
+        provable: bool = False,
     ) -> str:
         """Make the object out of its parts, and give its ETag.
 
         `checksum` is that of the whole content; where parts have one, S3 is told the size too, and refuses to make
         anything else.
 
-        When an answer is lost, some stores answer the repeated request with NoSuchUpload though the object is there:
-        `Upload` proves it by a write token.
+        When an answer is lost, some stores answer the repeated request with NoSuchUpload though the object is there,
+        and a condition can fail because of the first request: `completion` proves it by a write token. `provable`: the
+        caller does so, and a request with conditions can be repeated too.
 
         Raises:
             NoSuchUpload: the upload has ended.
@@ -419,7 +421,7 @@ class S3Client:
                 headers=(*conditions, *requests.promised(parts, checksum)),
                 body=BytesBody(xml.complete_request(parts)),
                 is_document=True,
-                idempotent=not conditions,
+                idempotent=provable or not conditions,
                 slow=True,
                 parse=lambda answer: xml.parse_complete_result(answer.body),
             )

@@ -9,7 +9,7 @@
     +-- DeleteFailed              DeleteObjects answered 200 but named keys that it did not delete
     +-- S3ProtocolError           an answer that is not S3's
     +-- ChecksumMismatch          the content of an object is not what its checksum says
-    +-- S3TransportError          no whole answer came; `may_have_acted` says whether S3 may have done the work
+    +-- S3TransportError          no whole answer came
     |   +-- ConnectFailed         the request was never sent
     |   +-- RequestTimedOut
     |   +-- ConnectionBroken
@@ -47,6 +47,10 @@ from dataclasses import dataclass
 class S3Error(Exception):
     """Base of every error that this package raises on purpose."""
 
+    may_have_acted: bool = False
+    """Whether S3 may have done the work all the same: by this attempt, or, when a call has failed for good, by one
+    before it. That has to be looked up then."""
+
 
 class RequestInvalid(S3Error, ValueError):
     """The arguments of a call cannot be made into a request; nothing was sent."""
@@ -81,6 +85,8 @@ class DeleteFailed(S3Error):
 class S3ProtocolError(S3Error):
     """The answer is not one that S3 gives: broken XML, missing headers, another service."""
 
+    may_have_acted = True
+
 
 class ChecksumMismatch(S3Error):
     """An object's content came to its end and is not what was stored."""
@@ -91,8 +97,8 @@ class S3TransportError(S3Error):
 
     def __init__(self, text: str, *, may_have_acted: bool) -> None:
         super().__init__(text)
+        # False only when S3 cannot have received all of the request.
         self.may_have_acted = may_have_acted
-        """False only when S3 cannot have acted on the request, because it cannot have received all of it."""
 
 
 class ConnectFailed(S3TransportError):
@@ -199,6 +205,8 @@ class Throttled(S3ResponseError):
 
 class ServerFault(S3ResponseError):
     """S3 failed to handle the request; another try may succeed."""
+
+    may_have_acted = True
 
 
 class DigestMismatch(S3ResponseError):

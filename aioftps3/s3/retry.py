@@ -26,13 +26,23 @@ class RetryPolicy:
     """Longest wait."""
     deadline_seconds: float = 180.0
     """No attempt begins later than this after the first one began."""
+    slow_deadline_seconds: float = 600.0
+    """The same for operations that S3 may take minutes for."""
 
     def delay(
-        self, error: errors.S3Error, *, attempt: int, elapsed: float, idempotent: bool, jitter: float
+        self,
+        error: errors.S3Error,
+        *,
+        attempt: int,
+        elapsed: float,
+        idempotent: bool,
+        jitter: float,
+        slow: bool = False,
     ) -> float | None:
         """Give the seconds to wait after attempt number `attempt` (from 1) failed; None: give up.
 
-        `jitter` is random, from 0 to 1. `idempotent`: doing it twice is the same as doing it once.
+        `jitter` is random, from 0 to 1. `idempotent`: doing it twice is the same as doing it once. `slow`: S3 may take
+        minutes for it.
         """
         if attempt >= self.attempts or not is_retriable(error, idempotent=idempotent):
             return None
@@ -42,7 +52,7 @@ class RetryPolicy:
         asked = error.retry_after if isinstance(error, errors.S3ResponseError) else None
         if asked is not None:
             seconds = min(max(seconds, asked), seconds + RETRY_AFTER_EXTRA_SECONDS)
-        if elapsed + seconds > self.deadline_seconds:
+        if elapsed + seconds > (self.slow_deadline_seconds if slow else self.deadline_seconds):
             return None
         return seconds
 

@@ -41,6 +41,9 @@ ERROR_LIMIT_BYTES = 256 * 1024
 SLOW_READ_TIMEOUT_SECONDS = 300.0
 """Complete and copies may be silent for minutes while S3 puts an object together."""
 
+SLOW_ATTEMPT_SECONDS = 900.0
+"""Longest that such an answer may take in all: S3 keeps it alive with white space, which would count as progress."""
+
 T = TypeVar("T")
 U = TypeVar("U")
 
@@ -52,6 +55,11 @@ class Answer:
     status: int
     headers: Mapping[str, str]
     body: bytes = field(repr=False)
+
+    @property
+    def is_good(self) -> bool:
+        """Whether the status says that it went well."""
+        return 200 <= self.status < 300
 
 
 def nothing(_: Answer) -> None:
@@ -156,12 +164,14 @@ class RequestSender:
         started = time.monotonic()
         mended: set[type[errors.S3Error]] = set()
         number = failures = 0
+        may_have_acted = False
         while True:
             number += 1
             basis = _Basis(self._endpoint, self._clock_offset, await self._credentials.credentials())
             try:
                 return await attempt(number, basis)
             except errors.S3Error as error:
+                may_have_acted = may_have_acted or error.may_have_acted
                 if type(error) not in mended:
                     mended.add(type(error))
                     if await self._mend(error, basis):
@@ -173,29 +183,38 @@ class RequestSender:
                     elapsed=time.monotonic() - started,
                     idempotent=call.idempotent,
                     jitter=random.random(),  # noqa: S311 - spreads retries, guards nothing
+                    slow=call.slow,
                 )
                 if delay is None:
+                    error.may_have_acted = may_have_acted
                     raise
             await asyncio.sleep(delay)
 
     async def _attempt_whole(self, call: Call[T], number: int, basis: _Basis) -> T:
         with _Report(self._observer, call, number) as report:
-            response = await self._send(call, basis)
             try:
-                report.status = response.status
-                report.headers = response.headers
-                good = 200 <= response.status < 300
-                body = await response.read(ANSWER_LIMIT_BYTES if good else ERROR_LIMIT_BYTES)
-            finally:
-                await response.close()
-            answer = Answer(response.status, response.headers, body)
-            if not good:
+                async with asyncio.timeout(SLOW_ATTEMPT_SECONDS if call.slow else None):
+                    answer = await self._answer(call, basis, report)
+            except TimeoutError as error:
+                raise errors.RequestTimedOut("S3 did not come to an end in time", may_have_acted=True) from error
+            if not answer.is_good:
                 raise self._error(call, answer, basis)
             if call.slow:
-                error = responses.error_in_success(answer.status, answer.headers, body, operation=call.operation)
-                if error is not None:
-                    raise error
+                fault = responses.error_in_success(answer.status, answer.headers, answer.body, operation=call.operation)
+                if fault is not None:
+                    raise fault
             return call.parse(answer)
+
+    async def _answer(self, call: Call[T], basis: _Basis, report: "_Report") -> Answer:
+        response = await self._send(call, basis)
+        try:
+            report.status = response.status
+            report.headers = response.headers
+            good = 200 <= response.status < 300
+            body = await response.read(ANSWER_LIMIT_BYTES if good else ERROR_LIMIT_BYTES)
+        finally:
+            await response.close()
+        return Answer(response.status, response.headers, body)
 
     async def _attempt_open(self, call: Call[T], number: int, basis: _Basis) -> tuple[Response, T]:
         with _Report(self._observer, call, number) as report:

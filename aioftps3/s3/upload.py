@@ -19,7 +19,7 @@ from aioftps3.s3 import checksums, completion
 from aioftps3.s3.budget import ByteBudget
 from aioftps3.s3.checksums import Algorithm, Checksum
 from aioftps3.s3.client import S3Client
-from aioftps3.s3.errors import PreconditionFailed, RequestInvalid, TooLarge, UploadEnded
+from aioftps3.s3.errors import RequestInvalid, TooLarge, UploadEnded
 from aioftps3.s3.models import Body, BytesBody, CompletedPart, UploadResult, slices
 from aioftps3.s3.parts import LARGEST_PART_BYTES, PART_BYTES, PARTS, plan_parts
 
@@ -273,22 +273,17 @@ class Upload:
     async def _put(self) -> UploadResult:
         part, self._part = self._part, None
         body: Body = BytesBody(b"") if part is None else part
-        conditional = self._if_none_match is not None or self._if_match is not None
         try:
-            return await self._client.put_object(
+            return await completion.put(
+                self._client,
                 self._key,
                 body,
+                token=self._token,
                 content_type=self._content_type,
-                metadata=completion.with_token(self._metadata, self._token) if conditional else self._metadata,
+                metadata=self._metadata,
                 if_none_match=self._if_none_match,
                 if_match=self._if_match,
             )
-        except PreconditionFailed:
-            # The condition may have been made false by an attempt of ours whose answer was lost.
-            written = await completion.find_written(self._client, self._key, token=self._token, size=self._size)
-            if written is None:
-                raise
-            return written
         finally:
             if part is not None:
                 self._give_back(part)

@@ -45,7 +45,12 @@ class LostAfter:
     """Fault: S3 acts, and the answer is lost."""
 
 
-Fault = Answered | LostBefore | LostAfter
+@dataclass(frozen=True)
+class LostOnTheWay:
+    """Fault: the connection breaks when all was sent, and S3 has not acted."""
+
+
+Fault = Answered | LostBefore | LostAfter | LostOnTheWay
 
 
 class FakeResponse:
@@ -113,6 +118,8 @@ class FakeS3:
         await asyncio.sleep(0)
         if isinstance(fault, LostBefore):
             raise ConnectionBroken("lost", may_have_acted=False)
+        if isinstance(fault, LostOnTheWay):
+            raise ConnectionBroken("lost", may_have_acted=True)
         if isinstance(fault, Answered):
             return self._respond(fault.status, dict(fault.headers), fault.content())
         data = await self._receive(operation, body)

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from aioftps3.certificates import make_self_signed
-from aioftps3.embedded import EmbeddedS3
+from aioftps3.embedded import Answer, Call, EmbeddedS3, Proceed
 from aioftps3.s3 import (
     NO_RETRIES,
     AiohttpTransport,
@@ -34,9 +34,11 @@ from aioftps3.s3.errors import (
     NoSuchKey,
     PreconditionFailed,
     RequestRejected,
+    RequestTimedOut,
     S3Error,
 )
 from aioftps3.s3.parts import MIB
+from aioftps3.s3.retry import RetryPolicy
 
 ODD_KEYS = [
     "a b",
@@ -63,6 +65,7 @@ def client_of(
     events: list[RequestEvent] | None = None,
     checksum: Algorithm | None = None,
     sign_payload: bool | None = None,
+    retry: RetryPolicy | None = None,
 ) -> S3Client:
     endpoint = Endpoint.for_bucket("bucket", "us-east-1", server.url)
     observer = None if events is None else events.append
@@ -73,6 +76,7 @@ def client_of(
         observer=observer,
         checksum=checksum,
         sign_payload=sign_payload,
+        retry=retry,
     )
 
 
@@ -193,6 +197,62 @@ async def test_a_whole_that_is_not_what_was_sent_is_not_made(
     with pytest.raises(error):
         await client.complete_multipart_upload("k", upload_id, claimed, checksum=Checksum("crc32", checksum))
     assert server.objects() == {}
+    await client.close()
+
+
+async def test_a_complete_that_fails_after_a_long_silence_is_repeated(server: EmbeddedS3) -> None:
+    events: list[RequestEvent] = []
+    failed = False
+
+    async def slow_failure() -> AsyncGenerator[bytes, None]:
+        yield b'<?xml version="1.0" encoding="UTF-8"?>\n'
+        for _ in range(20):
+            await asyncio.sleep(0)
+            yield b" \n"
+        yield b"<Error><Code>InternalError</Code><Message>We encountered an internal error.</Message></Error>"
+
+    async def intercept(call: Call, proceed: Proceed) -> Answer:
+        nonlocal failed
+        if call.operation == "CompleteMultipartUpload" and not failed:
+            failed = True
+            await call.body.read()
+            return Answer(status=200, body=slow_failure())
+        return await proceed()
+
+    server.intercept = intercept
+    client = client_of(server, events=events, checksum=Algorithm.CRC32)
+    upload = Upload(client, "k", budget=ByteBudget(20 * MIB), part_size=5 * MIB)
+    await upload.write(bytes(11 * MIB))
+    await upload.complete()
+    attempts = [(event.attempt, event.status, event.code) for event in events if event.operation.startswith("Complete")]
+    assert attempts == [(1, 200, "InternalError"), (2, 200, None)]
+    assert server.objects() == {"k": 11 * MIB}
+    await client.close()
+
+
+async def test_a_complete_that_never_ends_is_given_up(server: EmbeddedS3, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aioftps3.s3.sender.SLOW_ATTEMPT_SECONDS", 0.1)
+
+    async def for_ever() -> AsyncGenerator[bytes, None]:
+        while True:
+            await asyncio.sleep(0.01)
+            yield b" "
+
+    async def intercept(call: Call, proceed: Proceed) -> Answer:
+        if call.operation == "CompleteMultipartUpload":
+            await call.body.read()
+            return Answer(status=200, body=for_ever())
+        return await proceed()
+
+    server.intercept = intercept
+    client = client_of(server, retry=RetryPolicy(attempts=2, base_seconds=0.0))
+    upload = Upload(client, "k", budget=ByteBudget(20 * MIB), part_size=5 * MIB)
+    await upload.write(bytes(6 * MIB))
+    with pytest.raises(RequestTimedOut):
+        await upload.complete()
+    await upload.abort()
+    assert server.count("CompleteMultipartUpload") == 2
+    assert server.uploads_in_progress == []
     await client.close()
 
 

@@ -69,3 +69,11 @@ def test_what_may_have_been_done_is_repeated_only_when_that_does_no_harm(
 ) -> None:
     assert is_retriable(error, idempotent=True) is idempotent
     assert is_retriable(error, idempotent=False) is otherwise
+
+
+def test_slow_operations_may_be_repeated_for_longer() -> None:
+    policy = RetryPolicy(deadline_seconds=10, slow_deadline_seconds=100)
+    fault = errors.ServerFault("InternalError", 500)
+    for elapsed, slow, repeated in ((9, False, True), (11, False, False), (11, True, True), (101, True, False)):
+        delay = policy.delay(fault, attempt=1, elapsed=elapsed, idempotent=True, jitter=0.0, slow=slow)
+        assert (delay is not None) == repeated

@@ -22,7 +22,18 @@ from aioftps3.s3.models import WRITE_ID_METADATA, BytesBody
 from aioftps3.s3.retry import NO_RETRIES
 from aioftps3.s3.upload import Upload
 from tests.unit.s3 import fakes
-from tests.unit.s3.fakes import Answered, FakeS3, Fault, LostAfter, LostBefore, client_of, header, is_whole, settle
+from tests.unit.s3.fakes import (
+    Answered,
+    FakeS3,
+    Fault,
+    LostAfter,
+    LostBefore,
+    LostOnTheWay,
+    client_of,
+    header,
+    is_whole,
+    settle,
+)
 
 PART = 64
 
@@ -48,7 +59,7 @@ async def test_what_fits_into_one_part_is_one_put(size: int, step: int) -> None:
     assert result.size == size
     assert result.etag == fakes.etag(content(size))
     assert header(fake.sent[0], "content-type") == "text/plain"
-    assert WRITE_ID_METADATA not in fake.metadata["k"]
+    assert fake.metadata["k"].keys() == {WRITE_ID_METADATA}
     assert is_whole(budget)
 
 
@@ -192,6 +203,129 @@ async def test_lost_answer_to_complete_is_looked_up(forgets: bool, patient: bool
     assert result.size == 3 * PART
     assert fake.objects == {"k": content(3 * PART)}
     assert is_whole(budget)
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("RESOLVE_SECONDS", "RESOLVE_PAUSE_SECONDS", "SETTLE_SECONDS"):
+        monkeypatch.setattr(f"aioftps3.s3.completion.{name}", 0.0)
+
+
+WRITES = [(5, "PutObject"), (3 * PART, "CompleteMultipartUpload")]
+
+
+@pytest.mark.parametrize("patient", [True, False])
+@pytest.mark.parametrize(("size", "operation"), WRITES)
+async def test_a_write_whose_answers_are_all_lost_is_looked_up(size: int, operation: str, patient: bool) -> None:
+    fake, budget = FakeS3(), ByteBudget(10 * PART)
+    fake.forgets_completed_uploads = False
+    fake.always[operation] = LostAfter()
+    client = client_of(fake, retry=fakes.PATIENT if patient else NO_RETRIES)
+    upload = Upload(client, "k", budget=budget, part_size=PART)
+    await send(upload, content(size))
+    assert (await upload.complete()).etag == fakes.etag(content(size))
+    assert fake.objects == {"k": content(size)}
+    assert fake.requests[-1] == "HeadObject"
+    assert is_whole(budget)
+
+
+@pytest.mark.parametrize("last", [Answered(403, "AccessDenied"), Answered(503, "SlowDown"), LostBefore()])
+@pytest.mark.parametrize(("size", "operation"), WRITES)
+async def test_an_earlier_attempt_is_not_forgotten(size: int, operation: str, last: Fault) -> None:
+    fake, budget = FakeS3(), ByteBudget(10 * PART)
+    fake.forgets_completed_uploads = False
+    fake.faults[operation, 0] = LostAfter()
+    fake.faults[operation, 1] = fake.faults[operation, 2] = last
+    upload = Upload(client_of(fake, retry=fakes.PATIENT), "k", budget=budget, part_size=PART)
+    await send(upload, content(size))
+    assert (await upload.complete()).size == size
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize(("size", "operation"), WRITES)
+async def test_a_write_that_was_lost_on_its_way_leaves_the_old_object(size: int, operation: str) -> None:
+    fake, budget = FakeS3(), ByteBudget(10 * PART)
+    fake.objects["k"], fake.metadata["k"] = content(size), {WRITE_ID_METADATA: "somebody else"}
+    fake.always[operation] = LostOnTheWay()
+    upload = Upload(client_of(fake, retry=fakes.PATIENT), "k", budget=budget, part_size=PART)
+    await send(upload, content(size))
+    with pytest.raises(ConnectionBroken):
+        await upload.complete()
+    await upload.abort()
+    # Once more after S3 has had time, or was told to stop.
+    assert fake.count("HeadObject") == 2
+    assert fake.metadata["k"] == {WRITE_ID_METADATA: "somebody else"}
+    assert fake.uploads == {}
+    assert is_whole(budget)
+
+
+@pytest.mark.parametrize(("size", "operation"), WRITES)
+async def test_a_write_that_s3_cannot_have_got_is_not_looked_up(size: int, operation: str) -> None:
+    fake, budget = FakeS3(), ByteBudget(10 * PART)
+    fake.always[operation] = LostBefore()
+    upload = Upload(client_of(fake), "k", budget=budget, part_size=PART)
+    await send(upload, content(size))
+    with pytest.raises(ConnectionBroken):
+        await upload.complete()
+    assert fake.count("HeadObject") == 0
+    await upload.abort()
+
+
+async def test_an_upload_that_s3_completes_late_is_found_after_the_abort() -> None:
+    class Late(FakeS3):
+        def _abort(self, query: dict[str, str]) -> fakes.FakeResponse:
+            upload = self.uploads.pop(query["uploadId"])
+            self.objects[upload.key] = b"".join(upload.parts[number] for number in sorted(upload.parts))
+            self.metadata[upload.key] = upload.metadata
+            return super()._abort(query)
+
+    fake, budget = Late(), ByteBudget(10 * PART)
+    fake.always["CompleteMultipartUpload"] = LostOnTheWay()
+    upload = Upload(client_of(fake), "k", budget=budget, part_size=PART)
+    await send(upload, content(3 * PART))
+    assert (await upload.complete()).size == 3 * PART
+    assert fake.objects == {"k": content(3 * PART)}
+
+
+@pytest.mark.parametrize(("size", "operation"), WRITES)
+async def test_s3_is_asked_again_when_it_does_not_say_what_became_of_a_write(
+    size: int, operation: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aioftps3.s3.completion.RESOLVE_PAUSE_SECONDS", 0.0)
+    fake, budget = FakeS3(), ByteBudget(10 * PART)
+    fake.faults[operation, 0] = LostAfter()
+    fake.faults["HeadObject", 0] = fake.faults["HeadObject", 1] = Answered(503)
+    upload = Upload(client_of(fake), "k", budget=budget, part_size=PART)
+    await send(upload, content(size))
+    assert (await upload.complete()).size == size
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize(("size", "operation"), WRITES)
+async def test_an_outcome_that_nobody_knows_is_logged(
+    size: int, operation: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    fake, budget = FakeS3(), ByteBudget(10 * PART)
+    fake.faults[operation, 0] = LostAfter()
+    fake.always["HeadObject"] = LostBefore()
+    upload = Upload(client_of(fake), "k", budget=budget, part_size=PART)
+    await send(upload, content(size))
+    with pytest.raises(ConnectionBroken):
+        await upload.complete()
+    assert "it is not known whether k was stored" in caplog.text
+    await upload.abort()
+    assert is_whole(budget)
+
+
+async def test_a_conditional_complete_is_repeated_after_a_failure_of_s3() -> None:
+    fake, budget = FakeS3(), ByteBudget(10 * PART)
+    error = b'\n  <?xml version="1.0"?><Error><Code>InternalError</Code></Error>'
+    fake.faults["CompleteMultipartUpload", 0] = Answered(200, body=error)
+    client = client_of(fake, retry=fakes.PATIENT)
+    upload = Upload(client, "k", budget=budget, part_size=PART, if_none_match="*")
+    await send(upload, content(3 * PART))
+    await upload.complete()
+    assert fake.count("CompleteMultipartUpload") == 2
 
 
 async def test_another_writers_object_is_not_taken_for_ours() -> None:
