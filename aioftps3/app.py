@@ -222,7 +222,7 @@ def s3_client(settings: Settings, transport: AiohttpTransport, *, patient: bool 
         endpoint,
         credentials(settings),
         retry=None if patient else NO_RETRIES,
-        observer=_log_request,
+        observer=log_request,
         checksum=chosen_algorithm(settings.checksum, on_aws=endpoint.on_aws),
     )
 
@@ -350,17 +350,27 @@ async def _cancelled(task: asyncio.Task[None]) -> None:
     await asyncio.wait((task,))
 
 
-def _log_request(event: RequestEvent) -> None:
-    log.debug(
-        "%s %s attempt %d: status %s %s %s in %.3f s, request id %s",
+def log_request(event: RequestEvent) -> None:
+    """A repeated attempt is an operator's business; the last one's failure is told by whoever needed its result."""
+    if event.retry_in is not None:
+        level, text = logging.WARNING, f"again in {event.retry_in:.1f} s"
+    elif event.error and event.attempt > 1:
+        level, text = logging.WARNING, "given up"
+    else:
+        level, text = logging.DEBUG, "done" if event.error is None else "failed"
+    if not log.isEnabledFor(level):
+        return
+    outcome = " ".join(str(part) for part in (event.error, event.code, event.status) if part)
+    log.log(
+        level,
+        "S3 %s %s, attempt %d: %s after %.3f s, request id %s; %s",
         event.operation,
-        event.key,
+        event.key or "of the bucket",
         event.attempt,
-        event.status,
-        event.error or "",
-        event.code or "",
+        outcome,
         event.seconds,
         event.request_id,
+        text,
     )
 
 

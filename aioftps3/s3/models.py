@@ -187,7 +187,7 @@ class UploadResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestEvent:
-    """One attempt of one request, told to the observer when its answer, or the lack of one, is known."""
+    """One attempt of one request, told to the observer when its outcome is known, and whether it is repeated."""
 
     operation: str
     """S3's name of it: PutObject, ListObjectsV2, ..."""
@@ -205,6 +205,8 @@ class RequestEvent:
     """From the start of the attempt to the answer's end; to its headers for GetObject."""
     bytes_sent: int
     """Length of the request's body."""
+    retry_in: float | None = None
+    """Seconds until the next attempt of the same request; None: there is none."""
 
 
 Observer = Callable[[RequestEvent], None]

@@ -138,8 +138,8 @@ class RequestSender:
             S3Error: the last attempt's error.
         """
 
-        async def attempt(number: int, basis: _Basis) -> T:
-            return await self._attempt_whole(call, number, basis)
+        async def attempt(basis: _Basis, report: _Report) -> T:
+            return await self._attempt_whole(call, basis, report)
 
         return await self._repeated(call, attempt)
 
@@ -151,8 +151,8 @@ class RequestSender:
             S3Error: the last attempt's error.
         """
 
-        async def attempt(number: int, basis: _Basis) -> tuple[Response, T]:
-            return await self._attempt_open(call, number, basis)
+        async def attempt(basis: _Basis, report: _Report) -> tuple[Response, T]:
+            return await self._attempt_open(call, basis, report)
 
         return await self._repeated(call, attempt)
 
@@ -160,7 +160,7 @@ class RequestSender:
         """Close the transport."""
         await self._transport.close()
 
-    async def _repeated(self, call: Call[T], attempt: Callable[[int, _Basis], Awaitable[U]]) -> U:
+    async def _repeated(self, call: Call[T], attempt: Callable[[_Basis, "_Report"], Awaitable[U]]) -> U:
         started = time.monotonic()
         mended: set[type[errors.S3Error]] = set()
         number = failures = 0
@@ -168,42 +168,45 @@ class RequestSender:
         while True:
             number += 1
             basis = _Basis(self._endpoint, self._clock_offset, await self._credentials.credentials())
-            try:
-                return await attempt(number, basis)
-            except errors.S3Error as error:
-                may_have_acted = may_have_acted or error.may_have_acted
-                if type(error) not in mended:
-                    mended.add(type(error))
-                    if await self._mend(error, basis):
-                        continue
-                failures += 1
-                delay = self._retry.delay(
-                    error,
-                    attempt=failures,
-                    elapsed=time.monotonic() - started,
-                    idempotent=call.idempotent,
-                    jitter=random.random(),  # noqa: S311 - spreads retries, guards nothing
-                    slow=call.slow,
-                )
-                if delay is None:
-                    error.may_have_acted = may_have_acted
-                    raise
+            with _Report(self._observer, call, number) as report:
+                try:
+                    return await attempt(basis, report)
+                except errors.S3Error as error:
+                    report.stop()
+                    may_have_acted = may_have_acted or error.may_have_acted
+                    if type(error) not in mended:
+                        mended.add(type(error))
+                        if await self._mend(error, basis):
+                            report.failed(error, retry_in=0.0)
+                            continue
+                    failures += 1
+                    delay = self._retry.delay(
+                        error,
+                        attempt=failures,
+                        elapsed=time.monotonic() - started,
+                        idempotent=call.idempotent,
+                        jitter=random.random(),  # noqa: S311 - spreads retries, guards nothing
+                        slow=call.slow,
+                    )
+                    if delay is None:
+                        error.may_have_acted = may_have_acted
+                        raise
+                    report.failed(error, retry_in=delay)
             await asyncio.sleep(delay)
 
-    async def _attempt_whole(self, call: Call[T], number: int, basis: _Basis) -> T:
-        with _Report(self._observer, call, number) as report:
-            try:
-                async with asyncio.timeout(SLOW_ATTEMPT_SECONDS if call.slow else None):
-                    answer = await self._answer(call, basis, report)
-            except TimeoutError as error:
-                raise errors.RequestTimedOut("S3 did not come to an end in time", may_have_acted=True) from error
-            if not answer.is_good:
-                raise self._error(call, answer, basis)
-            if call.slow:
-                fault = responses.error_in_success(answer.status, answer.headers, answer.body, operation=call.operation)
-                if fault is not None:
-                    raise fault
-            return call.parse(answer)
+    async def _attempt_whole(self, call: Call[T], basis: _Basis, report: "_Report") -> T:
+        try:
+            async with asyncio.timeout(SLOW_ATTEMPT_SECONDS if call.slow else None):
+                answer = await self._answer(call, basis, report)
+        except TimeoutError as error:
+            raise errors.RequestTimedOut("S3 did not come to an end in time", may_have_acted=True) from error
+        if not answer.is_good:
+            raise self._error(call, answer, basis)
+        if call.slow:
+            fault = responses.error_in_success(answer.status, answer.headers, answer.body, operation=call.operation)
+            if fault is not None:
+                raise fault
+        return call.parse(answer)
 
     async def _answer(self, call: Call[T], basis: _Basis, report: "_Report") -> Answer:
         response = await self._send(call, basis)
@@ -216,22 +219,21 @@ class RequestSender:
             await response.close()
         return Answer(response.status, response.headers, body)
 
-    async def _attempt_open(self, call: Call[T], number: int, basis: _Basis) -> tuple[Response, T]:
-        with _Report(self._observer, call, number) as report:
-            response = await self._send(call, basis)
-            opened = False
-            try:
-                report.status = response.status
-                report.headers = response.headers
-                if not 200 <= response.status < 300:
-                    body = await response.read(ERROR_LIMIT_BYTES)
-                    raise self._error(call, Answer(response.status, response.headers, body), basis)
-                result = call.parse(Answer(response.status, response.headers, b""))
-                opened = True
-                return response, result
-            finally:
-                if not opened:
-                    await response.close()
+    async def _attempt_open(self, call: Call[T], basis: _Basis, report: "_Report") -> tuple[Response, T]:
+        response = await self._send(call, basis)
+        opened = False
+        try:
+            report.status = response.status
+            report.headers = response.headers
+            if not 200 <= response.status < 300:
+                body = await response.read(ERROR_LIMIT_BYTES)
+                raise self._error(call, Answer(response.status, response.headers, body), basis)
+            result = call.parse(Answer(response.status, response.headers, b""))
+            opened = True
+            return response, result
+        finally:
+            if not opened:
+                await response.close()
 
     async def _send(self, call: Call[T], basis: _Basis) -> Response:
         endpoint = basis.endpoint
@@ -340,17 +342,31 @@ class _Report:
         self._key = call.key
         self._bytes_sent = 0 if call.body is None else call.body.length
         self._attempt = attempt
-        self._started = 0.0
+        self._started = time.monotonic()
+        self._seconds: float | None = None
+        self._error: BaseException | None = None
+        self._retry_in: float | None = None
         self.status: int | None = None
         self.headers: Mapping[str, str] = {}
 
+    def stop(self) -> None:
+        """End the attempt's time."""
+        self._seconds = time.monotonic() - self._started
+
+    def failed(self, error: errors.S3Error, *, retry_in: float) -> None:
+        """It has failed, and will be repeated."""
+        self._error = error
+        self._retry_in = retry_in
+
     def __enter__(self) -> Self:
-        self._started = time.monotonic()
         return self
 
     def __exit__(self, _kind: type[BaseException] | None, error: BaseException | None, _traceback: object) -> None:
         if self._observer is None:
             return
+        if self._seconds is None:
+            self.stop()
+        error = error or self._error
         self._observer(
             RequestEvent(
                 operation=self._operation,
@@ -360,7 +376,8 @@ class _Report:
                 error=None if error is None else type(error).__name__,
                 code=error.code if isinstance(error, errors.S3ResponseError) else None,
                 request_id=self.headers.get("x-amz-request-id"),
-                seconds=time.monotonic() - self._started,
+                seconds=self._seconds or 0.0,
                 bytes_sent=self._bytes_sent,
+                retry_in=self._retry_in,
             )
         )

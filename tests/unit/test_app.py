@@ -20,10 +20,12 @@ from cryptography.hazmat.primitives import serialization
 from aioftps3 import app
 from aioftps3.auth import User
 from aioftps3.certificates import fingerprint, make_self_signed
-from aioftps3.embedded import EmbeddedS3
+from aioftps3.embedded import Answer, Call, EmbeddedS3, Proceed, Refusal
 from aioftps3.ftp.config import FtpConfig, RequireTls, UploadEnd
 from aioftps3.options import Settings
 from aioftps3.s3.checksums import Algorithm
+from aioftps3.s3.errors import NoSuchKey
+from aioftps3.s3.models import BytesBody, RequestEvent
 from aioftps3.s3.transport import AiohttpTransport
 from aioftps3.settings import SettingsError, load
 from aioftps3.storage import VirtualPath
@@ -109,6 +111,52 @@ async def test_trees_begin_at_the_prefix_of_the_daemon_and_of_the_user() -> None
         await tree.mkdir(VirtualPath("/inbox"))
         await transport.close()
         assert [request.key for request in s3.requests if request.operation == "PutObject"] == ["team/joe/inbox/"]
+
+
+async def test_repeated_requests_are_warned_of_and_others_are_not(caplog: pytest.LogCaptureFixture) -> None:
+    faults = ["SlowDown", "InternalError"]
+
+    async def intercept(call: Call, proceed: Proceed) -> Answer:
+        if call.operation == "PutObject" and faults:
+            raise Refusal(faults.pop(0), 503, "secret-name", headers={"x-amz-retry-after": "1"})
+        return await proceed()
+
+    async with EmbeddedS3(bucket="my-bucket-name", access_key="AKIDEXAMPLE", secret_key=SECRET) as s3:
+        s3.intercept = intercept
+        settings = load({**README, "AWS_S3_BUCKET_HOST": s3.url, "AWS_S3_BUCKET_REGION": ""})
+        transport = app.s3_transport(settings)
+        client = app.s3_client(settings, transport)
+        with caplog.at_level(logging.INFO):
+            await client.put_object("the/key", BytesBody(b"data"))
+            await client.list_objects()
+            with pytest.raises(NoSuchKey):
+                await client.head_object("none")
+        await transport.close()
+    lines = [record.getMessage() for record in caplog.records]
+    assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING"]
+    assert "S3 PutObject the/key, attempt 1: Throttled SlowDown 503" in lines[0]
+    assert "S3 PutObject the/key, attempt 2: ServerFault InternalError 503" in lines[1]
+    assert all("; again in " in line and "request id " in line for line in lines)
+    assert all(word not in caplog.text for word in (SECRET, "secret-name", "AKIDEXAMPLE"))
+
+
+def test_a_request_that_is_given_up_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    event = RequestEvent(
+        operation="ListObjectsV2",
+        key=None,
+        attempt=5,
+        status=None,
+        error="ConnectFailed",
+        code=None,
+        request_id=None,
+        seconds=1.0,
+        bytes_sent=0,
+    )
+    app.log_request(event)
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING
+    assert "S3 ListObjectsV2 of the bucket, attempt 5: ConnectFailed" in record.getMessage()
+    assert record.getMessage().endswith("; given up")
 
 
 @pytest.mark.parametrize(

@@ -367,6 +367,7 @@ async def test_observer_hears_of_every_attempt() -> None:
         ("PutObject", "k", 3, 200, None, None),
     ]
     assert {event.bytes_sent for event in events} == {3}
+    assert [event.retry_in is None for event in events] == [False, False, True]
     assert events[2].request_id == "R1"
 
 
