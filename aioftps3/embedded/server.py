@@ -45,6 +45,10 @@ REMEMBERED_REQUESTS = 100_000
 STOP_SECONDS = 1.0
 """How long stopping waits for requests in progress before it cancels them."""
 
+LINGER_SECONDS = 2.0
+"""How long the rest of a body that was refused is still read, so that its sender gets to the answer. A connection that
+is lost in that time holds its handler until then."""
+
 NOT_ANSWERED = 0
 """Status of a recorded request whose connection ended before an answer."""
 
@@ -161,6 +165,7 @@ class EmbeddedS3:
             max_line_size=_MAX_HEADER_BYTES,
             max_field_size=_MAX_HEADER_BYTES,
             read_bufsize=STREAM_CHUNK,
+            lingering_time=LINGER_SECONDS,
         )
         runner = web.ServerRunner(server, shutdown_timeout=STOP_SECONDS)
         try:
