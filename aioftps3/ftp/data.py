@@ -26,6 +26,9 @@ __all__ = ("DataConnection", "DataLost", "DataStalled", "StreamEnd")
 _RECEIVE_HIGH_WATER = 512 * 1024
 """Bytes held before reading pauses: two of the chunks that asyncio's TLS hands over at once."""
 
+_RECORD_HEADER_BYTES = 5
+"""Of a TLS record: its type, a version, and in the last two bytes the length of the rest (RFC 8446 section 5.1)."""
+
 _TLS_SHUTDOWN_SECONDS = 5.0
 """How long the peer may take to answer our close_notify; all data is in the kernel by then."""
 
@@ -80,6 +83,62 @@ class _Pace:
             self._left -= loop.time() - started
 
 
+class _RecordLayer(asyncio.BufferedProtocol):
+    """Stands between the socket and asyncio's TLS and knows whether the stream has stopped inside a record.
+
+    A FIN there proves that the stream was cut: whoever means to end it, with or without close_notify, sends whole
+    records (RFC 8446 section 5.1). OpenSSL reports both alike.
+    """
+
+    def __init__(self, tls: asyncio.BufferedProtocol) -> None:
+        self._tls = tls
+        self._buffer = memoryview(b"")
+        self._header = b""
+        self._left = 0
+
+    @property
+    def inside(self) -> bool:
+        """Whether bytes of the last record are missing."""
+        return self._left > 0 or self._header != b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._tls.connection_made(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._tls.connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        self._tls.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._tls.resume_writing()
+
+    def eof_received(self) -> bool | None:
+        return self._tls.eof_received()
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        self._buffer = memoryview(self._tls.get_buffer(sizehint))
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self._follow(self._buffer[:nbytes])
+        self._tls.buffer_updated(nbytes)
+
+    def _follow(self, data: memoryview) -> None:
+        while data:
+            if not self._left:
+                missing = _RECORD_HEADER_BYTES - len(self._header)
+                self._header += data[:missing]
+                data = data[missing:]
+                if len(self._header) < _RECORD_HEADER_BYTES:
+                    return
+                self._left = int.from_bytes(self._header[-2:])
+                self._header = b""
+            passed = min(self._left, len(data))
+            self._left -= passed
+            data = data[passed:]
+
+
 class DataConnection(asyncio.Protocol):
     """A data connection after its accept; made by `open` only."""
 
@@ -91,6 +150,7 @@ class DataConnection(asyncio.Protocol):
         self._raw: asyncio.Transport | None = None
         self._transport: asyncio.Transport | None = None
         self._tls: DataTlsObject | None = None
+        self._records: _RecordLayer | None = None
         self._chunks: deque[bytes] = deque()
         self._held = 0
         self._reading_paused = False
@@ -147,6 +207,14 @@ class DataConnection(asyncio.Protocol):
         self._tls = tls
         # Called before the flight is written; an ACK mode that is set earlier would be undone by the writing.
         tls.on_flight = self._acknowledge_soon
+        # Next in the loop asyncio's TLS is the socket's protocol, and reading has not been resumed.
+        self._loop.call_soon(self._watch_records)
+
+    def _watch_records(self) -> None:
+        protocol = self._raw.get_protocol() if self._raw is not None else None
+        if self._raw is not None and isinstance(protocol, asyncio.BufferedProtocol):
+            self._records = _RecordLayer(protocol)
+            self._raw.set_protocol(self._records)
 
     def _acknowledge_soon(self) -> None:
         self._loop.call_soon(self._acknowledge_quickly)
@@ -169,8 +237,13 @@ class DataConnection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         if self._end is StreamEnd.OPEN:
-            notified = self._tls is not None and self._tls.close_notify_received
-            self._end = StreamEnd.CLOSE_NOTIFY if notified else StreamEnd.FIN
+            if self._tls is not None and self._tls.close_notify_received:
+                self._end = StreamEnd.CLOSE_NOTIFY
+            elif self._records is not None and self._records.inside:
+                self._end = StreamEnd.LOST
+                self._error = ConnectionAbortedError("ended inside a TLS record")
+            else:
+                self._end = StreamEnd.FIN
         self._wake_reader()
         # A clear-text client may half-close and go on reading what we send.
         return not self._encrypted
