@@ -245,6 +245,7 @@ def tree_factory(settings: Settings, client: S3Client) -> Callable[[User], Tree]
         part_size=settings.part_size,
         parts_in_flight=settings.parts_in_flight,
         equal_parts=settings.equal_parts,
+        no_overwrite=settings.no_overwrite,
     )
     locks = PathLocks()
     emptied = EmptiedDirectories()

@@ -291,6 +291,14 @@ class Settings(BaseModel):
             "`trusting` (always).",
         ),
     ] = "guarded"
+    no_overwrite: Annotated[
+        bool,
+        _parsed(values.switch),
+        Opt(
+            "AIOFTPS3_NO_OVERWRITE",
+            "Refuse uploads and renames onto a file that is there (`553`); the store must know conditional writes.",
+        ),
+    ] = False
     times: Annotated[
         Literal["uploaded"],
         _parsed(values.choice("uploaded", "modified", unavailable="modified")),

@@ -63,6 +63,7 @@ _CODES: Mapping[type[errors.StorageError], tuple[int, int]] = {
     # error: (code when an existing name is used, code when a name is being made)
     errors.NotFound: (550, 550),
     errors.Exists: (550, 550),
+    errors.OverwriteRefused: (553, 553),
     errors.NotADirectory: (550, 550),
     errors.IsADirectory: (550, 550),
     errors.NotEmpty: (550, 550),

@@ -27,21 +27,22 @@ async def copy_any_size(
     source: ObjectInfo,
     key: str,
     *,
+    if_none_match: str | None = None,
     single_copy_bytes: int = SINGLE_COPY_BYTES,
     part_bytes: int = COPY_PART_BYTES,
 ) -> str:
     """Copy `source`, as HeadObject described it, to `key`, with its content type and metadata; give the new ETag.
 
     Up to `single_copy_bytes` it is one request; above, parts are copied in parallel, and the target appears when all
-    are there. When it fails, nothing is left behind.
+    are there. When it fails, nothing is left behind. `if_none_match="*"`: only if there is no `key` yet.
 
     Raises:
-        PreconditionFailed: the source has changed since it was described.
+        PreconditionFailed: the source has changed since it was described, or the target exists and must not.
         NotSupported: this store cannot copy parts.
         S3Error: any other failure.
     """
     if source.size <= single_copy_bytes:
-        return await client.copy_object(source.key, key, source_if_match=source.etag)
+        return await client.copy_object(source.key, key, source_if_match=source.etag, if_none_match=if_none_match)
     token = completion.new_token()
     # Tasks of their own, as in `Upload`: without the id there is nothing to abort, and an abort must not be cut short.
     creating = asyncio.create_task(
@@ -52,7 +53,8 @@ async def copy_any_size(
     try:
         upload_id = await asyncio.shield(creating)
         parts = await _copy_parts(client, source, key, upload_id, part_bytes)
-        return (await completion.complete(client, key, upload_id, parts, token=token)).etag
+        made = await completion.complete(client, key, upload_id, parts, token=token, if_none_match=if_none_match)
+        return made.etag
     except BaseException:
         await asyncio.shield(asyncio.create_task(completion.drop(client, key, creating)))
         raise

@@ -7,7 +7,8 @@ What stays true:
   before more is asked for, so that uploads that wait for the budget never wait for each other;
 - every reserved byte is given back, however the upload ends and wherever it is cancelled;
 - at most `parts_in_flight` parts are on their way, and one more is being filled;
-- the multipart upload is created only when a byte beyond the first part arrives: whatever fits is one PutObject.
+- the multipart upload is created only when a byte beyond the first part arrives: whatever fits is one PutObject;
+- an object that must be new is looked for before that, and again by S3 itself when it is written.
 """
 
 import asyncio
@@ -19,7 +20,7 @@ from aioftps3.s3 import checksums, completion
 from aioftps3.s3.budget import ByteBudget
 from aioftps3.s3.checksums import Algorithm, Checksum
 from aioftps3.s3.client import S3Client
-from aioftps3.s3.errors import RequestInvalid, TooLarge, UploadEnded
+from aioftps3.s3.errors import NoSuchKey, PreconditionFailed, RequestInvalid, TooLarge, UploadEnded
 from aioftps3.s3.models import Body, BytesBody, CompletedPart, UploadResult, slices
 from aioftps3.s3.parts import LARGEST_PART_BYTES, PART_BYTES, PARTS, plan_parts
 
@@ -252,15 +253,26 @@ class Upload:
         way to learn the id, without which the upload could not be aborted.
         """
         if self._creating is None:
-            self._creating = asyncio.create_task(
-                self._client.create_multipart_upload(
-                    self._key,
-                    content_type=self._content_type,
-                    metadata=completion.with_token(self._metadata, self._token),
-                    checksum=self._client.checksum,
-                )
-            )
+            self._creating = asyncio.create_task(self._begin())
         return await asyncio.shield(self._creating)
+
+    async def _begin(self) -> str:
+        if self._if_none_match is not None:
+            await self._refuse_existing()
+        return await self._client.create_multipart_upload(
+            self._key,
+            content_type=self._content_type,
+            metadata=completion.with_token(self._metadata, self._token),
+            checksum=self._client.checksum,
+        )
+
+    async def _refuse_existing(self) -> None:
+        """S3 checks the condition when all has been sent; there is no need to send all if it does not hold now."""
+        try:
+            await self._client.head_object(self._key)
+        except NoSuchKey:
+            return
+        raise PreconditionFailed("PreconditionFailed", 412, operation="HeadObject")
 
     async def _created_id(self) -> str | None:
         if self._creating is None:

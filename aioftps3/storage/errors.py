@@ -5,6 +5,7 @@
     StorageError
     ├── NotFound         no file and no directory of that name
     ├── Exists           the name is taken
+    │   └── OverwriteRefused   by a file that must not be replaced
     ├── NotADirectory    a file where a directory is needed
     ├── IsADirectory     a directory where a file is needed
     ├── NotEmpty         a directory with something in it
@@ -40,6 +41,7 @@ __all__ = (
     "NotEmpty",
     "NotFound",
     "NotSupported",
+    "OverwriteRefused",
     "Quota",
     "RangeInvalid",
     "StorageError",
@@ -74,6 +76,12 @@ class Exists(StorageError):
     """The name is taken by a file or a directory."""
 
     words = "already exists"
+
+
+class OverwriteRefused(Exists):
+    """There is a file of that name, and files are not to be replaced."""
+
+    words = "already exists, and files are not replaced"
 
 
 class NotADirectory(StorageError):

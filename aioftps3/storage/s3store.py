@@ -96,7 +96,8 @@ class S3Store:
 
     ``budget`` limits the bytes that all uploads of the process hold. A file of up to ``part_size`` bytes is uploaded in
     one request, of a longer one ``parts_in_flight`` parts are sent at once, which grow unless ``equal_parts``; one of
-    up to ``single_copy_bytes`` is copied in one request. ``clock`` gives seconds since the epoch.
+    up to ``single_copy_bytes`` is copied in one request. With ``no_overwrite`` neither a file nor a copy replaces an
+    object: OverwriteRefused. ``clock`` gives seconds since the epoch.
     """
 
     def __init__(
@@ -107,6 +108,7 @@ class S3Store:
         part_size: int = PART_BYTES,
         parts_in_flight: int = PARTS_IN_FLIGHT,
         equal_parts: bool = False,
+        no_overwrite: bool = False,
         single_copy_bytes: int = SINGLE_COPY_BYTES,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -115,6 +117,7 @@ class S3Store:
         self._part_size = part_size
         self._parts_in_flight = parts_in_flight
         self._equal_parts = equal_parts
+        self._if_none_match = "*" if no_overwrite else None
         self._single_copy_bytes = single_copy_bytes
         self._clock = clock
 
@@ -152,8 +155,9 @@ class S3Store:
                 parts_in_flight=self._parts_in_flight,
                 expected_size=expected_size,
                 equal_parts=self._equal_parts,
+                if_none_match=self._if_none_match,
             )
-        return _Writer(upload, key, self._clock)
+        return _Writer(upload, key, self._clock, no_overwrite=self._if_none_match is not None)
 
     async def list(
         self, prefix: str, *, delimiter: str | None = None, limit: int = PAGE_LIMIT, token: str | None = None
@@ -171,12 +175,34 @@ class S3Store:
 
     async def copy(self, source: ObjectInfo, target: str) -> None:
         """CopyObject; HeadObject and UploadPartCopy for an object that is too large for it. If-Match the source's
-        ETag."""
+        ETag. With ``no_overwrite`` also HeadObject of the target, because stores that do not know conditions on copies
+        either refuse or ignore them."""
+        if self._if_none_match is not None and await self.head(target) is not None:
+            raise errors.OverwriteRefused
         known = models.ObjectInfo(key=source.key, size=source.size, etag=source.etag, last_modified=source.modified)
         with _storage_errors():
             if source.size > self._single_copy_bytes:
                 known = await self._client.head_object(source.key, if_match=source.etag)
-            await copy_any_size(self._client, known, target, single_copy_bytes=self._single_copy_bytes)
+            try:
+                await self._copy(known, target, self._if_none_match)
+            except s3errors.NotSupported:
+                if self._if_none_match is None:
+                    raise
+                await self._copy(known, target, None)
+            except s3errors.PreconditionFailed as error:
+                # One of two conditions, and S3 does not say which.
+                if self._if_none_match is None or await self.head(target) is None:
+                    raise
+                raise errors.OverwriteRefused(str(error), request_id=error.request_id or None) from error
+
+    async def _copy(self, source: models.ObjectInfo, target: str, if_none_match: str | None) -> None:
+        await copy_any_size(
+            self._client,
+            source,
+            target,
+            if_none_match=if_none_match,
+            single_copy_bytes=self._single_copy_bytes,
+        )
 
     async def put_marker(self, key: str) -> None:
         """PutObject without a condition: a marker that somebody else has just made is the same, and a request without a
@@ -255,23 +281,34 @@ class _Nothing:
 class _Writer:
     """An upload, with storage's errors."""
 
-    def __init__(self, upload: Upload, key: str, clock: Callable[[], float]) -> None:
+    def __init__(self, upload: Upload, key: str, clock: Callable[[], float], *, no_overwrite: bool) -> None:
         self._upload = upload
+        self._no_overwrite = no_overwrite
         self._key = key
         self._clock = clock
 
     async def write(self, data: bytes | memoryview) -> None:
-        with _storage_errors():
+        with self._errors():
             await self._upload.write(data)
 
     async def complete(self) -> ObjectInfo:
-        with _storage_errors():
+        with self._errors():
             result = await self._upload.complete()
         return ObjectInfo(key=self._key, size=result.size, etag=result.etag, modified=self._clock())
 
     async def abort(self) -> None:
         with _storage_errors():
             await self._upload.abort()
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        with _storage_errors():
+            try:
+                yield
+            except s3errors.PreconditionFailed as error:
+                if not self._no_overwrite:
+                    raise
+                raise errors.OverwriteRefused(str(error), request_id=error.request_id or None) from error
 
 
 def _object_info(info: models.ObjectInfo) -> ObjectInfo:

@@ -1,5 +1,6 @@
 import asyncio
 import ftplib
+import io
 import json
 import logging
 import re
@@ -7,7 +8,7 @@ import signal
 import socket
 import ssl
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -352,6 +353,33 @@ async def test_the_daemon_serves_until_sigterm_and_logs_no_secret(s3: EmbeddedS3
     assert SECRET not in text
     assert "Traceback" not in text
     assert [request.key for request in s3.requests if request.operation == "PutObject"] == ["file"]
+
+
+async def test_files_are_not_replaced_where_that_is_refused(s3: EmbeddedS3, environ: Mapping[str, str]) -> None:
+    s3.put("file", b"old")
+    s3.put("other", b"other")
+    async with daemon({**environ, "AIOFTPS3_NO_OVERWRITE": "true"}) as running:
+
+        def work() -> list[str]:
+            ftp = login(running.port)
+            replies = []
+            acts: list[Callable[[], str]] = [
+                lambda: ftp.storbinary("STOR file", io.BytesIO(b"new")),
+                lambda: ftp.rename("other", "file"),
+                lambda: ftp.storbinary("STOR fresh", io.BytesIO(b"fresh")),
+            ]
+            for act in acts:
+                try:
+                    replies.append(act()[:3])
+                except ftplib.error_perm as error:
+                    replies.append(str(error)[:3])
+            ftp.quit()
+            return replies
+
+        assert await asyncio.to_thread(work) == ["553", "553", "226"]
+        running.process.terminate()
+        assert await running.ended() == 0
+    assert {key: s3.read(key) for key in s3.objects()} == {"file": b"old", "other": b"other", "fresh": b"fresh"}
 
 
 async def test_json_logs_are_one_object_a_line(environ: Mapping[str, str]) -> None:

@@ -26,6 +26,7 @@ CODES = {
     "Corrupt": (451, 451),
     "Denied": (550, 550),
     "Exists": (550, 550),
+    "OverwriteRefused": (553, 553),
     "IsADirectory": (550, 550),
     "Misconfigured": (451, 451),
     "NameInvalid": (550, 553),

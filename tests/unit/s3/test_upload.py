@@ -317,6 +317,18 @@ async def test_an_outcome_that_nobody_knows_is_logged(
     assert is_whole(budget)
 
 
+async def test_an_object_that_came_meanwhile_is_not_replaced() -> None:
+    fake, budget = FakeS3(), ByteBudget(10 * PART)
+    upload = Upload(client_of(fake), "k", budget=budget, part_size=PART, if_none_match="*")
+    await send(upload, content(3 * PART))
+    fake.objects["k"], fake.metadata["k"] = b"other", {}
+    with pytest.raises(PreconditionFailed):
+        await upload.complete()
+    await upload.abort()
+    assert fake.objects == {"k": b"other"}
+    assert fake.uploads == {}
+
+
 async def test_a_conditional_complete_is_repeated_after_a_failure_of_s3() -> None:
     fake, budget = FakeS3(), ByteBudget(10 * PART)
     error = b'\n  <?xml version="1.0"?><Error><Code>InternalError</Code></Error>'
@@ -359,10 +371,16 @@ async def test_condition_is_checked_when_the_object_is_written(size: int) -> Non
     fake, budget = FakeS3(), ByteBudget(10 * PART)
     fake.objects["k"], fake.metadata["k"] = b"old", {}
     upload = Upload(client_of(fake), "k", budget=budget, part_size=PART, if_none_match="*")
-    await send(upload, content(size))
-    with pytest.raises(PreconditionFailed):
+
+    async def transfer() -> None:
+        await send(upload, content(size))
         await upload.complete()
+
+    with pytest.raises(PreconditionFailed):
+        await transfer()
     await upload.abort()
+    # A large object that may not be written is not even begun.
+    assert fake.count("UploadPart") == fake.count("CreateMultipartUpload") == 0
     assert fake.objects == {"k": b"old"}
     assert fake.uploads == {}
     assert is_whole(budget)

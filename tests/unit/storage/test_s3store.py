@@ -170,7 +170,7 @@ class Scene:
 
 
 @asynccontextmanager
-async def running_scene(*, checksum: Algorithm | None = None) -> AsyncIterator[Scene]:
+async def running_scene(*, checksum: Algorithm | None = None, no_overwrite: bool = False) -> AsyncIterator[Scene]:
     limits = Limits(min_part=64 * KIB)
     async with EmbeddedS3(bucket="bucket", access_key="key", secret_key="secret", limits=limits) as server:
         client = S3Client(
@@ -180,7 +180,13 @@ async def running_scene(*, checksum: Algorithm | None = None) -> AsyncIterator[S
             retry=RetryPolicy(attempts=2, base_seconds=0.001, throttling_base_seconds=0.001),
             checksum=checksum,
         )
-        store = S3Store(client, ByteBudget(512 * KIB), part_size=64 * KIB, single_copy_bytes=300 * KIB)
+        store = S3Store(
+            client,
+            ByteBudget(512 * KIB),
+            part_size=64 * KIB,
+            single_copy_bytes=300 * KIB,
+            no_overwrite=no_overwrite,
+        )
         try:
             yield Scene(server, client, store)
         finally:
@@ -278,6 +284,82 @@ async def test_without_checksums_none_is_asked_for(scene: Scene) -> None:
     scene.server.intercept = intercept
     assert await scene.read("k") == DATA
     assert asked == [None]
+
+
+@pytest.fixture
+async def careful() -> AsyncIterator[Scene]:
+    """Nothing is replaced."""
+    async with running_scene(no_overwrite=True) as scene:
+        yield scene
+
+
+@pytest.mark.parametrize("size", [0, 5, 200 * KIB])
+async def test_without_overwriting_a_file_is_written_once(careful: Scene, size: int) -> None:
+    await write_all(careful.store.open_write("k"), DATA[:size])
+    second = careful.store.open_write("k")
+    with pytest.raises(errors.OverwriteRefused):
+        await write_all(second, bytes(size))
+    await second.abort()
+    assert careful.server.read("k") == DATA[:size]
+    assert careful.server.uploads_in_progress == []
+
+
+async def test_without_overwriting_a_small_file_is_one_request_still(careful: Scene) -> None:
+    await write_all(careful.store.open_write("k"), b"data")
+    assert [request.operation for request in careful.server.requests] == ["PutObject"]
+
+
+@pytest.mark.parametrize("size", [5, 400 * KIB])
+async def test_without_overwriting_a_copy_replaces_nothing(careful: Scene, size: int) -> None:
+    careful.server.put("k", DATA[:size])
+    careful.server.put("target", b"old")
+    source = await careful.store.head("k")
+    assert source is not None
+    with pytest.raises(errors.OverwriteRefused):
+        await careful.store.copy(source, "target")
+    assert careful.server.read("target") == b"old"
+    await careful.store.copy(source, "other")
+    assert careful.server.read("other") == DATA[:size]
+
+
+async def test_without_overwriting_a_target_that_comes_meanwhile_is_kept(careful: Scene) -> None:
+    async def intercept(call: Call, proceed: Proceed) -> Answer:
+        if call.operation == "CopyObject":
+            careful.server.put("target", b"old")
+        return await proceed()
+
+    careful.server.put("k", b"data")
+    source = await careful.store.head("k")
+    assert source is not None
+    careful.server.intercept = intercept
+    with pytest.raises(errors.OverwriteRefused):
+        await careful.store.copy(source, "target")
+    assert careful.server.read("target") == b"old"
+
+
+async def test_without_overwriting_a_source_that_changed_is_told_as_such(careful: Scene) -> None:
+    careful.server.put("k", b"data")
+    source = await careful.store.head("k")
+    assert source is not None
+    careful.server.put("k", b"new data")
+    with pytest.raises(errors.Changed):
+        await careful.store.copy(source, "target")
+
+
+async def test_a_store_without_conditions_on_copies_is_looked_into_first(careful: Scene) -> None:
+    async def intercept(call: Call, proceed: Proceed) -> Answer:
+        if call.operation == "CopyObject" and call.header("if-none-match") is not None:
+            raise Refusal("NotImplemented", 501, "no")
+        return await proceed()
+
+    careful.server.intercept = intercept
+    careful.server.put("k", b"data")
+    source = await careful.store.head("k")
+    assert source is not None
+    await careful.store.copy(source, "target")
+    assert careful.server.read("target") == b"data"
+    with pytest.raises(errors.OverwriteRefused):
+        await careful.store.copy(source, "target")
 
 
 async def test_a_large_object_is_copied_in_parts_with_its_description(scene: Scene) -> None:
