@@ -4,7 +4,10 @@
 #   static checks (ruff, mypy, import contracts, shellcheck where it is installed), all tests on this machine's Python
 #   with a real MinIO, then the tests again, without MinIO and without the large files, on each newer Python there is.
 #
-# With arguments it only runs pytest with them:  ./tests.sh tests/unit -k sigv4
+# ./tests.sh --nightly does the same with 1,000 randomised fault trials (tests/faults) in place of 100, with new seeds each
+# day. A failing trial names its seed:  ./tests.sh tests/faults/test_trials.py --seed 20412345
+#
+# With other arguments it only runs pytest with them:  ./tests.sh tests/unit -k sigv4
 #   No static checks, no other Pythons, and no MinIO except one that already runs (./minio-start.sh).
 #
 # It makes .venv, certificates and MinIO itself and uses them again the next time. On a machine with apt-get, as root, it
@@ -16,7 +19,13 @@
 # The exit code is 0 when all of it passed. The last line is pytest's own of the main run.
 set -euo pipefail
 
+nightly=no
 case "${1:-}" in
+  --nightly)
+    [ $# -eq 1 ] || { echo "--nightly takes no other arguments" >&2; exit 2; }
+    nightly=yes
+    shift
+    ;;
   # --help is ours only when it stands alone: pytest has one too.
   -h | --help) [ $# -gt 1 ] || { sed -n '2,/^set -/{/^set -/d;s/^# \{0,1\}//;p;}' "$0"; exit 0; } ;;
 esac
@@ -182,10 +191,15 @@ static_checks
 
 # pytest's own output goes out as it comes; its last line is kept to be said again at the end.
 closing="local/pytest-closing-line"
+trials=()
+if [ "$nightly" = yes ]; then
+  day="$(($(date +%s) / 86400))"
+  trials=(--trials 1000 --first-seed "${day}000")
+fi
 run_tests() {
   local status=0 colour=no
   [ ! -t 1 ] || colour=yes
-  .venv/bin/python -m pytest --color="$colour" | tee local/pytest.log || status=$?
+  .venv/bin/python -m pytest --color="$colour" "${trials[@]}" | tee local/pytest.log || status=$?
   sed $'s/\033\\[[0-9;]*m//g' local/pytest.log | tail -n 1 >"$closing"
   return "$status"
 }
