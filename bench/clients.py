@@ -18,7 +18,7 @@ from typing import Self
 from bench.processes import HOST, BenchError
 from bench.servers import Access
 
-__all__ = ("CurlRun", "Probe", "Session", "curl_download", "curl_upload", "curl_uploads_at_once")
+__all__ = ("CurlRun", "Probe", "Session", "curl_download", "curl_upload")
 
 TIMEOUT_SECONDS = 120.0
 """Without a byte or an answer."""
@@ -27,6 +27,8 @@ CURL_SECONDS = 600.0
 """For a whole transfer."""
 
 READ_BYTES = 256 * 1024
+
+SEND_BYTES = 256 * 1024
 
 PROBE_INTERVAL_SECONDS = 0.005
 
@@ -90,7 +92,9 @@ class Session(ftplib.FTP_TLS):
     def store(self, name: str, content: bytes) -> None:
         """Upload."""
         with self.transfercmd(f"STOR {self.path(name)}") as connection:
-            connection.sendall(content)
+            view = memoryview(content)
+            for start in range(0, len(view), SEND_BYTES):
+                connection.sendall(view[start : start + SEND_BYTES])
             _end_sending(connection)
             # Closed only now: tickets that were not read would make the kernel answer with RST. Nor is the server's
             # close waited for before: some close after their reply only.
@@ -149,12 +153,6 @@ def curl_upload(access: Access, files: Sequence[tuple[Path, str]]) -> list[CurlR
 def curl_download(access: Access, names: Sequence[str]) -> list[CurlRun]:
     """Download files to nowhere, one after another in one session. Raises BenchError when one fails."""
     return _all_good(_curl(access, [f'output = "/dev/null"\nurl = "{_url(access, name)}"' for name in names]))
-
-
-def curl_uploads_at_once(access: Access, source: Path, names: Sequence[str]) -> list[CurlRun]:
-    """Upload one file under many names, all at the same time, each in a session of its own."""
-    lines = [f'upload-file = "{source}"\nurl = "{_url(access, name)}"' for name in names]
-    return _curl(access, [*lines, f"parallel\nparallel-immediate\nparallel-max = {len(names)}"])
 
 
 def _url(access: Access, name: str) -> str:

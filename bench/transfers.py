@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from bench.clients import Probe, Session, curl_download, curl_upload, curl_uploads_at_once
+from bench.clients import Probe, Session, curl_download, curl_upload
+from bench.crowd import Crowd, uploads_at_once
 from bench.processes import BenchError
 from bench.programs import say
 from bench.record import MIB, Record, Scale
@@ -139,20 +140,18 @@ def at_once(lab: Lab, scale: Scale, record: Record) -> None:
             say(f"{AT_ONCE}: round {number + 1} of {scale.rounds}, {count} to {gateway.name} on {gateway.store.name}")
             names = [f"at-once-{index:03}" for index in range(count)]
             with record.attempt(f"{AT_ONCE}: {gateway.name} on {gateway.store.name}"):
-                _at_once_round(gateway, source, names, scale, record)
-                _delete(gateway, names)
+                crowd = _at_once_round(gateway, source, names, record)
+                _delete(gateway, crowd.uploaded)
+                if crowd.errors:
+                    say(f"{len(crowd.errors)} failed, the first one with: {crowd.errors[0]}")
 
 
-def _at_once_round(gateway: Gateway, source: Path, names: Sequence[str], scale: Scale, record: Record) -> None:
-    good = 0
+def _at_once_round(gateway: Gateway, source: Path, names: Sequence[str], record: Record) -> Crowd:
+    crowds: list[Crowd] = []
 
     def upload() -> float:
-        nonlocal good
-        began = time.perf_counter()
-        runs = curl_uploads_at_once(gateway.access, source, names)
-        seconds = time.perf_counter() - began
-        good = sum(run.exit_code == 0 and run.sent == scale.at_once_bytes for run in runs)
-        return seconds
+        crowds.append(uploads_at_once(gateway.access, source, names))
+        return crowds[0].seconds
 
     wall, cpu, peak = _cost(gateway, upload)
     record.add(
@@ -160,10 +159,11 @@ def _at_once_round(gateway: Gateway, source: Path, names: Sequence[str], scale: 
         f"{len(names)} uploads",
         gateway,
         ("wall", "s", wall),
-        ("failed", "files", len(names) - good),
+        ("failed", "files", len(crowds[0].errors)),
         ("peak RSS", "MiB", peak),
         ("CPU", "s", cpu),
     )
+    return crowds[0]
 
 
 def lag(lab: Lab, scale: Scale, record: Record) -> None:
@@ -179,7 +179,7 @@ def lag(lab: Lab, scale: Scale, record: Record) -> None:
             _lag_case(gateway, "upload", lambda: curl_upload(access, [(source, "large")]), record)  # noqa: B023
             _lag_case(gateway, "download", lambda: curl_download(access, ["large"]), record)  # noqa: B023
             case = f"{len(names)} uploads"
-            _lag_case(gateway, case, lambda: curl_uploads_at_once(access, part, names), record)  # noqa: B023
+            _lag_case(gateway, case, lambda: uploads_at_once(access, part, names), record)  # noqa: B023
             _delete(gateway, ["large", *names])
 
 
