@@ -15,6 +15,7 @@ import logging
 import signal
 import socket
 import ssl
+import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
@@ -22,6 +23,7 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from aioftps3 import checks, logs, process
+from aioftps3 import sweep as sweeping
 from aioftps3.auth import Authenticator, EnvironmentUser, FailureThrottle, ThrottledAuthenticator, User
 from aioftps3.auth.passwords import PREFIX as HASH_PREFIX
 from aioftps3.certificates import as_file, fingerprint, make_self_signed
@@ -31,6 +33,7 @@ from aioftps3.s3.budget import ByteBudget
 from aioftps3.s3.checksums import chosen_algorithm
 from aioftps3.s3.client import S3Client
 from aioftps3.s3.credentials import CredentialsProvider, ProfileCredentials, StaticCredentials
+from aioftps3.s3.errors import S3Error
 from aioftps3.s3.models import Endpoint, RequestEvent
 from aioftps3.s3.retry import NO_RETRIES
 from aioftps3.s3.transport import AiohttpTransport
@@ -39,7 +42,7 @@ from aioftps3.storage import EmptiedDirectories, PathLocks, Tree
 from aioftps3.storage.s3store import S3Store
 from aioftps3.tls import TlsContexts, tls_contexts
 
-__all__ = ("StartError", "check", "ready_line", "run", "serve")
+__all__ = ("StartError", "check", "ready_line", "run", "serve", "sweep")
 
 Addresses = Sequence[tuple[str, str, int]]
 """What is listened on: ("explicit" or "implicit", host, port)."""
@@ -124,6 +127,23 @@ async def check(settings: Settings) -> list[checks.Finding]:
     finally:
         await transport.close()
     return findings
+
+
+async def sweep(settings: Settings, *, older_than: float, dry_run: bool, tell: Callable[[str], None]) -> bool:
+    """Abort the multipart uploads below the prefix that were begun more than `older_than` seconds ago; whether all went
+    well. `tell` gets a line for each, and one with the sum. Raises SettingsError."""
+    transport = s3_transport(settings)
+    client = s3_client(settings, transport)
+    begun_before = time.time() - older_than
+    try:
+        summary = await sweeping.sweep(client, settings.prefix, begun_before=begun_before, dry_run=dry_run, tell=tell)
+    except S3Error as error:
+        tell(f"FAILED to list uploads: {checks.diagnose(error, permission='s3:ListBucketMultipartUploads')}")
+        return False
+    finally:
+        await transport.close()
+    tell(str(summary))
+    return not summary.failed
 
 
 def ready_line(addresses: Addresses) -> str:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from aioftps3 import __version__
+from aioftps3 import __version__, values
 from aioftps3.auth import hash_password
 from aioftps3.options import OPTIONS
 from aioftps3.settings import Settings, SettingsError, load
@@ -22,6 +22,8 @@ FAILED = 1
 USAGE = 2
 INTERRUPTED = 130
 """As shells report a command that SIGINT has ended."""
+
+DEFAULT_SWEEP_AGE = "24h"
 
 EPILOG = """\
 `aioftps3 serve --help` lists every option with its environment variable; with no command, `serve` is run.
@@ -46,6 +48,8 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] = os.envi
                 return _demo(arguments.directory)
             case "check":
                 return _check(_settings(arguments, environ))
+            case "sweep":
+                return _sweep(_settings(arguments, environ), arguments.older_than, arguments.dry_run)
             case "hash-password":
                 return _hash_password()
             case _:
@@ -80,6 +84,20 @@ def _check(settings: Settings) -> int:
     for finding in findings:
         print(f"{'ok   ' if finding.good else 'WRONG'} {finding.text}")
     return DONE if all(finding.good for finding in findings) else FAILED
+
+
+def _sweep(settings: Settings, older_than: float, dry_run: bool) -> int:
+    from aioftps3 import app  # noqa: PLC0415 - see main
+
+    well = asyncio.run(app.sweep(settings, older_than=older_than, dry_run=dry_run, tell=print))
+    return DONE if well else FAILED
+
+
+def _duration(text: str) -> float:
+    try:
+        return values.duration(text)
+    except values.BadValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} {error}") from None
 
 
 def _hash_password() -> int:
@@ -123,23 +141,36 @@ def _parser() -> argparse.ArgumentParser:
     for name, text in (
         ("serve", "run the daemon"),
         ("check", "look at the settings and at S3, say what is wrong, and exit with 0 or 1"),
+        ("sweep", "abort multipart uploads below the prefix that nobody has ended, and exit with 0 or 1"),
     ):
-        _add_options(
-            commands.add_parser(
-                name,
-                help=text,
-                description=text.capitalize() + ".",
-                epilog=SETTINGS_EPILOG,
-                formatter_class=argparse.RawDescriptionHelpFormatter,
-                allow_abbrev=False,
-            )
+        command = commands.add_parser(
+            name,
+            help=text,
+            description=text[0].upper() + text[1:] + ".",
+            epilog=SETTINGS_EPILOG,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
         )
+        if name == "sweep":
+            _add_sweep_options(command)
+        _add_options(command)
     text = "run with nothing set up: on loopback, with an S3 inside the process"
     demo = commands.add_parser("demo", help=text, description=text.capitalize() + ".", allow_abbrev=False)
     demo.add_argument("--directory", type=Path, help="keep the files here; without it they are forgotten at the end")
     text = "read a password and print its hash, which may stand for it in FTP_USER_PASSWORD"
     commands.add_parser("hash-password", help=text, description=text.capitalize() + ".", allow_abbrev=False)
     return parser
+
+
+def _add_sweep_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--older-than",
+        type=_duration,
+        default=DEFAULT_SWEEP_AGE,
+        metavar="AGE",
+        help="only those begun before: a number with s, m, h or d; longer than any upload takes; default: 24h",
+    )
+    parser.add_argument("--dry-run", action="store_true", help="say what would be aborted, and abort nothing")
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:

@@ -206,7 +206,7 @@ def page() -> str:
         "",
         "Made by `python -m aioftps3.settings > docs/settings.md`; a test compares the two.",
         "",
-        "Each option is an environment variable and a flag of `aioftps3 serve` and `aioftps3 check`; the flag wins. An",
+        "Each option is an environment variable and a flag of `aioftps3 serve`, `check` and `sweep`; the flag wins. An",
         "empty variable counts as not set. Secrets have no flag, because a command line can be read by others on the",
         "machine: give them in the environment, or in a file (`..._FILE`) that holds one line. An unknown `AIOFTPS3_`",
         "name or a bad value stops the start with exit code 2 and one message that lists every fault.",

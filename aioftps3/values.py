@@ -31,6 +31,8 @@ _UNITS = {
 _SIZE = re.compile(r"([0-9]{1,15})\s*([a-z]*)", re.IGNORECASE)
 _DIGITS = re.compile(r"[0-9]{1,15}")
 _SECONDS = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)\s*s?")
+_DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)\s*([smhd]?)", re.IGNORECASE)
+_DURATION_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 _HOST_NAME = re.compile(r"(?=.{1,253}\Z)(?!-)[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*\.?")
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]")
 _REGION = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,62}")
@@ -91,6 +93,14 @@ def seconds(minimum: float, maximum: float) -> Callable[[str], float]:
         return _within(float(match[1]), minimum, maximum, right)
 
     return parse
+
+
+def duration(text: str) -> float:
+    """Seconds from a number with or without a unit: `24h`, `90m`, `2d`, `30s`, `3600`."""
+    match = _DURATION.fullmatch(text.strip())
+    if match is None:
+        raise BadValueError("is not a duration", "a number with s, m, h or d, such as 24h")
+    return float(match[1]) * _DURATION_UNITS[match[2].lower()]
 
 
 def _within(number: Number, minimum: Number, maximum: Number, right: str) -> Number:

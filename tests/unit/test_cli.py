@@ -35,10 +35,10 @@ def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
 def test_help_lists_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
     assert exit_code("--help") == 0
     text = capsys.readouterr().out
-    assert all(word in text for word in ("serve", "check", "demo", "hash-password"))
+    assert all(word in text for word in ("serve", "check", "sweep", "demo", "hash-password"))
 
 
-@pytest.mark.parametrize("command", ["serve", "check"])
+@pytest.mark.parametrize("command", ["serve", "check", "sweep"])
 def test_help_of_a_command_lists_every_flag_with_its_variable(
     command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

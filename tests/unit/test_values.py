@@ -220,3 +220,17 @@ def test_a_checksum_that_cannot_be_computed_is_no_value(monkeypatch: pytest.Monk
         values.checksum("crc64nvme")
     monkeypatch.setattr(values, "find_spec", lambda name: name)
     assert values.checksum("crc64nvme") == "crc64nvme"
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("24h", 86_400.0), ("90 m", 5400.0), ("2D", 172_800.0), ("30s", 30.0), ("5", 5.0), ("0.5h", 1800.0)],
+)
+def test_longer_durations_have_units(text: str, seconds: float) -> None:
+    assert values.duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "h", "-1h", "1w", "1h30m", "inf"])
+def test_other_texts_are_no_longer_durations(text: str) -> None:
+    with pytest.raises(BadValueError, match="24h"):
+        values.duration(text)
