@@ -27,6 +27,10 @@ from aioftps3.s3.parts import LARGEST_PART_BYTES, PART_BYTES, PARTS, plan_parts
 PARTS_IN_FLIGHT = 4
 
 
+_dropping: set[asyncio.Task[None]] = set()
+"""Uploads that are dropped after nobody waits for it any more; the loop itself holds tasks only weakly."""
+
+
 class _State(enum.Enum):
     OPEN = enum.auto()
     BROKEN = enum.auto()
@@ -179,7 +183,8 @@ class Upload:
         """Drop everything: waits until no part is on its way, and until S3 has forgotten the parts it has.
 
         Idempotent, and does nothing after `complete` has returned. When it is cancelled or fails, the memory has been
-        given back or is being given back, and it can be called again.
+        given back or is being given back, and it can be called again. What S3 holds is not forgotten when it is
+        cancelled: a task of its own goes on, until S3 has answered or the client's retries are over.
 
         Raises:
             S3Error: S3 could not be told.
@@ -193,10 +198,20 @@ class Upload:
             if self._sending:
                 await asyncio.wait(self._sending)
                 self._harvest()
-            upload_id = await self._created_id()
-            if upload_id is not None:
-                await completion.abort(self._client, self._key, upload_id, parts_were_cut=self._parts_were_cut)
+            try:
+                upload_id = await self._created_id()
+                if upload_id is not None:
+                    await completion.abort(self._client, self._key, upload_id, parts_were_cut=self._parts_were_cut)
+            except asyncio.CancelledError:
+                self._drop_later()
+                raise
             self._state = _State.ABORTED
+
+    def _drop_later(self) -> None:
+        if self._creating is not None:
+            dropping = asyncio.create_task(completion.drop(self._client, self._key, self._creating))
+            _dropping.add(dropping)
+            dropping.add_done_callback(_dropping.discard)
 
     def _check_open(self) -> None:
         self._harvest()

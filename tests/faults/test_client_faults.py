@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from unittest import mock
 
 import pytest
 
 from aioftps3.ftp.config import RequireTls, UploadEnd
+from aioftps3.storage.files import WriteFile
 from tests.support.faults import PART, Scene, fault_scene, noise, until
 from tests.support.ftp_session import PATIENCE_SECONDS, FtpClient, Wire
 
@@ -433,3 +435,35 @@ async def test_a_client_that_leaves_during_a_change_leaves_it_whole(prepare: lis
         await scene.assert_nothing_is_held()
         if "DELE" not in line:
             assert OLD in (scene.content("file"), scene.content("other"))
+
+
+# -- aborts that S3 makes wait -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("operation", ["CreateMultipartUpload", "AbortMultipartUpload"])
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_an_abort_that_s3_keeps_waiting_lets_the_session_go_and_is_carried_out_later(
+    operation: str, when: str
+) -> None:
+    """The session waits for a limited time only; the upload is not forgotten."""
+    limits = WriteFile.__init__.__kwdefaults__
+    assert limits is not None
+    with mock.patch.dict(limits, abort_seconds=0.1):
+        async with fault_scene() as scene:
+            gate = scene.gate()
+            scene.script.add(gate.before if when == "before" else gate.after, operation)
+            client = await scene.client()
+            wire = await client.open_data("STOR file")
+            await wire.send(NEW)
+            if operation == "CreateMultipartUpload":
+                await gate.reached.wait()
+            else:
+                await arrived(scene, len(NEW))
+            await client.send("ABOR")
+            assert await client.replies(2) == [426, 226]
+            assert not scene.budget.in_use
+            assert scene.content("file") is None
+            assert await client.codes("NOOP") == [200]
+            gate.open()
+            await scene.assert_nothing_is_held()
+            await scene.assert_session_lives(client)

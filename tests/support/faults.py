@@ -23,7 +23,7 @@ from aioftps3.embedded import EmbeddedS3, Limits
 from aioftps3.embedded.faults import FaultScript, Gate
 from aioftps3.ftp.config import FtpConfig, RequireTls
 from aioftps3.ftp.server import FtpsServer
-from aioftps3.s3 import sender
+from aioftps3.s3 import completion, sender
 from aioftps3.s3.budget import ByteBudget
 from aioftps3.s3.client import S3Client
 from aioftps3.s3.credentials import StaticCredentials
@@ -226,6 +226,8 @@ async def fault_scene(
     )
     async with contextlib.AsyncExitStack() as stack:
         stack.enter_context(mock.patch.object(sender, "SLOW_READ_TIMEOUT_SECONDS", read_timeout))
+        for pause in ("RESOLVE_SECONDS", "RESOLVE_PAUSE_SECONDS", "SETTLE_SECONDS"):
+            stack.enter_context(mock.patch.object(completion, pause, 0.02))
         await stack.enter_async_context(s3)
         s3.intercept = script = FaultScript()
         proxy = Proxy(s3.port)
