@@ -32,11 +32,12 @@ from aioftps3.ftp.server import FtpsServer
 from aioftps3.s3.budget import ByteBudget
 from aioftps3.s3.checksums import chosen_algorithm
 from aioftps3.s3.client import S3Client
-from aioftps3.s3.credentials import CredentialsProvider, ProfileCredentials, StaticCredentials
-from aioftps3.s3.errors import S3Error
+from aioftps3.s3.credentials import CredentialsProvider
+from aioftps3.s3.errors import NoCredentials, S3Error
 from aioftps3.s3.models import Endpoint, RequestEvent
+from aioftps3.s3.remote_credentials import Source, chosen_source
 from aioftps3.s3.retry import NO_RETRIES
-from aioftps3.s3.transport import AiohttpTransport
+from aioftps3.s3.transport import AiohttpTransport, Transport
 from aioftps3.settings import Fault, Settings, SettingsError
 from aioftps3.storage import EmptiedDirectories, PathLocks, Tree
 from aioftps3.storage.s3store import S3Store
@@ -90,11 +91,13 @@ async def serve(settings: Settings, announce: Callable[[Addresses], None]) -> in
         contexts = load_contexts(settings)
         transport = s3_transport(settings)
         stack.push_async_callback(transport.close)
+        source = credentials(settings, transport)
+        log.info("keys from %s", source.name)
         server = FtpsServer(
             ftp_config(settings),
             contexts=contexts,
             authenticator=authenticator(settings),
-            open_tree=tree_factory(settings, s3_client(settings, transport)),
+            open_tree=tree_factory(settings, s3_client(settings, transport, source.provider)),
             session_scope=logs.session_logs,
         )
         stack.push_async_callback(_close, server)
@@ -103,7 +106,8 @@ async def serve(settings: Settings, announce: Callable[[Addresses], None]) -> in
             await server.start()
         except OSError as error:
             raise StartError(f"cannot listen: {error.strerror or error}") from error
-        watcher = asyncio.create_task(_watch_s3(s3_client(settings, transport, patient=False), settings.prefix))
+        watched = s3_client(settings, transport, source.provider, patient=False)
+        watcher = asyncio.create_task(_watch_s3(watched, settings.prefix))
         stack.push_async_callback(_cancelled, watcher)
         announce(server.addresses)
         await signals.wait(1)
@@ -119,9 +123,12 @@ async def check(settings: Settings) -> list[checks.Finding]:
     own = settings.tls_cert is not None
     findings = [checks.Finding(True, f"certificate: {settings.tls_cert if own else 'self-signed, made at each start'}")]
     transport = s3_transport(settings)
-    client = s3_client(settings, transport, patient=False)
+    source = credentials(settings, transport)
+    client = s3_client(settings, transport, source.provider, patient=False)
     try:
-        findings.append(await checks.check_reading(client, settings.prefix))
+        findings.append(await checks.check_keys(source.provider, source.name))
+        if findings[-1].good:
+            findings.append(await checks.check_reading(client, settings.prefix))
         if findings[-1].good:
             findings.append(await checks.check_writing(client, settings.prefix))
     finally:
@@ -133,7 +140,7 @@ async def sweep(settings: Settings, *, older_than: float, dry_run: bool, tell: C
     """Abort the multipart uploads below the prefix that were begun more than `older_than` seconds ago; whether all went
     well. `tell` gets a line for each, and one with the sum. Raises SettingsError."""
     transport = s3_transport(settings)
-    client = s3_client(settings, transport)
+    client = s3_client(settings, transport, credentials(settings, transport).provider)
     begun_before = time.time() - older_than
     try:
         summary = await sweeping.sweep(client, settings.prefix, begun_before=begun_before, dry_run=dry_run, tell=tell)
@@ -158,7 +165,13 @@ def ready_line(addresses: Addresses) -> str:
 
 def configure_logs(settings: Settings) -> None:
     """Logs as the settings want them, with the secrets blotted out."""
-    blotted = [_text(settings.secret_access_key), _text(settings.session_token), _text(settings.user_password)]
+    secrets = (
+        settings.secret_access_key,
+        settings.session_token,
+        settings.container_authorization_token,
+        settings.user_password,
+    )
+    blotted = [_text(secret) for secret in secrets]
     logs.configure(settings.log_level, json_lines=settings.log_format == "json", blotted=blotted)
 
 
@@ -231,7 +244,7 @@ def s3_transport(settings: Settings) -> AiohttpTransport:
         raise SettingsError([fault]) from error
 
 
-def s3_client(settings: Settings, transport: AiohttpTransport, *, patient: bool = True) -> S3Client:
+def s3_client(settings: Settings, transport: Transport, keys: CredentialsProvider, *, patient: bool = True) -> S3Client:
     """The bucket. One that is not patient tells the first failure at once."""
     styles = {"auto": None, "path": True, "virtual": False}
     endpoint = Endpoint.for_bucket(
@@ -240,21 +253,36 @@ def s3_client(settings: Settings, transport: AiohttpTransport, *, patient: bool 
     return S3Client(
         transport,
         endpoint,
-        credentials(settings),
+        keys,
         retry=None if patient else NO_RETRIES,
         observer=log_request,
         checksum=chosen_algorithm(settings.checksum, on_aws=endpoint.on_aws),
     )
 
 
-def credentials(settings: Settings) -> CredentialsProvider:
-    """The keys that were given, or those of the profile in the shared credentials file."""
-    if settings.access_key_id and settings.secret_access_key:
-        token = _text(settings.session_token) or None
-        return StaticCredentials(settings.access_key_id, _text(settings.secret_access_key), token)
-    if settings.shared_credentials_file is None:
-        raise SettingsError([Fault("AWS_ACCESS_KEY_ID", "is missing, and so is a shared credentials file")])
-    return ProfileCredentials(settings.profile, settings.shared_credentials_file)
+def credentials(settings: Settings, transport: Transport) -> Source:
+    """The keys that were given, or where to get some: see `chosen_source`. Raises SettingsError."""
+    keys = bool(settings.access_key_id)
+    named = {
+        "AWS_ACCESS_KEY_ID": settings.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": _text(settings.secret_access_key),
+        "AWS_SESSION_TOKEN": _text(settings.session_token),
+        "AWS_PROFILE": None if keys else settings.profile,
+        "AWS_SHARED_CREDENTIALS_FILE": settings.shared_credentials_file,
+        "AWS_WEB_IDENTITY_TOKEN_FILE": settings.web_identity_token_file,
+        "AWS_ROLE_ARN": settings.role_arn,
+        "AWS_ROLE_SESSION_NAME": settings.role_session_name,
+        "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": settings.container_credentials_relative_uri,
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI": settings.container_credentials_full_uri,
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN": _text(settings.container_authorization_token),
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": settings.container_authorization_token_file,
+        "AWS_EC2_METADATA_DISABLED": "true" if settings.ec2_metadata_disabled else None,
+    }
+    try:
+        return chosen_source(transport, {name: str(value) for name, value in named.items() if value}, settings.region)
+    except NoCredentials as error:
+        text = "cannot be trusted with a token; right would be https, or http to loopback or to ECS's or EKS's address"
+        raise SettingsError([Fault("AWS_CONTAINER_CREDENTIALS_FULL_URI", text)]) from error
 
 
 def tree_factory(settings: Settings, client: S3Client) -> Callable[[User], Tree]:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from aioftps3.s3 import errors
 from aioftps3.s3.client import S3Client
+from aioftps3.s3.credentials import CredentialsProvider
 
-__all__ = ("Finding", "check_reading", "check_writing", "diagnose")
+__all__ = ("Finding", "check_keys", "check_reading", "check_writing", "diagnose")
 
 PROBE_NAME = ".aioftps3-check"
 """Name of the multipart upload that is begun and aborted at once; it never becomes an object."""
@@ -23,6 +24,15 @@ class Finding:
 
     good: bool
     text: str
+
+
+async def check_keys(provider: CredentialsProvider, source: str) -> Finding:
+    """Whether the source of the keys has any: no request to S3."""
+    try:
+        await provider.credentials()
+    except errors.S3Error as error:
+        return Finding(False, f"keys from {source}: {diagnose(error)}")
+    return Finding(True, f"keys from {source}")
 
 
 async def check_reading(client: S3Client, prefix: str) -> Finding:
@@ -62,7 +72,7 @@ def diagnose(error: errors.S3Error, *, permission: str = "the permission") -> st
     """What an operator has to look at. `permission` is what the failed request needs."""
     match error:
         case errors.NoCredentials():
-            return f"no keys: {error}; look at AWS_PROFILE and AWS_SHARED_CREDENTIALS_FILE"
+            return f"no keys: {error}; look at AWS_ACCESS_KEY_ID, AWS_PROFILE and the role of this machine or container"
         case errors.S3TransportError():
             return _diagnose_connection(error)
         case errors.CredentialsRejected():

@@ -162,7 +162,7 @@ class Settings(BaseModel):
     access_key_id: Annotated[
         str | None,
         _parsed(str.strip),
-        Opt("AWS_ACCESS_KEY_ID", "Access key.", "from the shared credentials file"),
+        Opt("AWS_ACCESS_KEY_ID", "Access key.", "from the first of the sources below"),
     ] = None
     secret_access_key: Annotated[
         SecretStr | None,
@@ -174,16 +174,67 @@ class Settings(BaseModel):
         _parsed(_secret),
         Opt("AWS_SESSION_TOKEN", "The token that belongs to temporary keys.", "", secret=True),
     ] = None
+    web_identity_token_file: Annotated[
+        Path | None,
+        _parsed(values.readable_file),
+        Opt(
+            "AWS_WEB_IDENTITY_TOKEN_FILE",
+            "Token that is traded for keys of the role `AWS_ROLE_ARN` (EKS sets both); read again each time.",
+            "",
+        ),
+    ] = None
+    role_arn: Annotated[
+        str | None, _parsed(values.arn), Opt("AWS_ROLE_ARN", "The role that the web identity takes.", "")
+    ] = None
+    role_session_name: Annotated[
+        str | None,
+        _parsed(values.session_name),
+        Opt("AWS_ROLE_SESSION_NAME", "What AWS's logs call the daemon in that role.", "aioftps3"),
+    ] = None
     profile: Annotated[
-        str,
+        str | None,
         _parsed(str.strip),
-        Opt("AWS_PROFILE", "Profile in the shared credentials file, when no keys are given."),
-    ] = "default"
+        Opt("AWS_PROFILE", "Profile in the shared credentials file, when no keys are given.", "default"),
+    ] = None
     shared_credentials_file: Annotated[
         Path | None,
         _parsed(values.readable_file),
         Opt("AWS_SHARED_CREDENTIALS_FILE", "The shared credentials file.", "~/.aws/credentials"),
     ] = None
+    container_credentials_relative_uri: Annotated[
+        str | None,
+        _parsed(values.uri_path),
+        Opt(
+            "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "Where a container on ECS gets its role's keys (ECS sets it).", ""
+        ),
+    ] = None
+    container_credentials_full_uri: Annotated[
+        str | None,
+        _parsed(values.url),
+        Opt(
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+            "The same as a whole URL (EKS sets it): https, or http to loopback or to the addresses of ECS and EKS.",
+            "",
+        ),
+    ] = None
+    container_authorization_token: Annotated[
+        SecretStr | None,
+        _parsed(_secret),
+        Opt("AWS_CONTAINER_AUTHORIZATION_TOKEN", "What the container shows there.", "", secret=True),
+    ] = None
+    container_authorization_token_file: Annotated[
+        Path | None,
+        _parsed(values.readable_file),
+        Opt("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", "File with it, read again each time.", ""),
+    ] = None
+    ec2_metadata_disabled: Annotated[
+        bool,
+        _parsed(values.switch),
+        Opt(
+            "AWS_EC2_METADATA_DISABLED",
+            "Do not ask the machine's metadata service for its role's keys, which is the last source.",
+        ),
+    ] = False
     checksum: Annotated[
         Literal["auto", "crc32", "crc64nvme", "sha256", "md5", "none"],
         _parsed(values.checksum),

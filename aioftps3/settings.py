@@ -37,6 +37,11 @@ MAX_SECRET_FILE_BYTES = 64 * 1024
 _SERVICE_LINK = re.compile(r"_SERVICE_(HOST|PORT)|_PORT_[0-9]+_")
 """What Kubernetes adds to a service's name: such variables come into every pod beside the service."""
 
+KEYS = frozenset({"access_key_id", "secret_access_key", "session_token"})
+
+ROLES = frozenset({"web_identity_token_file", "container_credentials_relative_uri", "container_credentials_full_uri"})
+"""Options that name a source of keys for a role."""
+
 NO_FLAGS: Mapping[str, str] = MappingProxyType({})
 
 
@@ -92,6 +97,7 @@ def load(environ: Mapping[str, str], flags: Mapping[str, str] = NO_FLAGS) -> Set
     faults += bad.values()
     settings = Settings.model_validate({field: text for field, text in texts.items() if field not in bad})
     faults += _missing(given)
+    faults += _no_keys(settings, given)
     faults += (fault for fields, fault in _conflicts(settings) if not bad.keys() & fields)
     if faults:
         raise SettingsError(faults)
@@ -170,13 +176,24 @@ def _missing(given: Mapping[str, _Given]) -> Iterator[Fault]:
     for needs_key, name in (("secret_access_key", "AWS_SECRET_ACCESS_KEY"), ("session_token", "AWS_SESSION_TOKEN")):
         if needs_key in given and "access_key_id" not in given:
             yield Fault("AWS_ACCESS_KEY_ID", f"is missing beside {name}; right would be both or none")
-    if not given.keys() & {"access_key_id", "secret_access_key", "session_token", "shared_credentials_file"}:
-        yield Fault(
-            "AWS_ACCESS_KEY_ID",
-            "is missing, and so is ~/.aws/credentials; right would be the key with AWS_SECRET_ACCESS_KEY, or a file",
-        )
+    if "web_identity_token_file" in given and "role_arn" not in given:
+        yield Fault("AWS_ROLE_ARN", "is missing beside AWS_WEB_IDENTITY_TOKEN_FILE; right would be both or none")
     if "tls_key" in given and "tls_cert" not in given:
         yield Fault("AIOFTPS3_TLS_CERT", "is missing beside AIOFTPS3_TLS_KEY; right would be both")
+
+
+def _no_keys(settings: Settings, given: Mapping[str, _Given]) -> Iterator[Fault]:
+    """Only without the metadata service it is sure that there are none."""
+    if "shared_credentials_file" in given or given.keys() & KEYS:
+        return
+    if "profile" in given:
+        yield Fault("AWS_PROFILE", "is given, but there is no ~/.aws/credentials; right would be both, or keys")
+    elif settings.ec2_metadata_disabled and not given.keys() & ROLES:
+        yield Fault(
+            "AWS_ACCESS_KEY_ID",
+            "is missing, and so are ~/.aws/credentials and every other source; right would be the key with "
+            "AWS_SECRET_ACCESS_KEY, or a file",
+        )
 
 
 def _usual_credentials(environ: Mapping[str, str]) -> Path | None:

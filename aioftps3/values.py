@@ -36,6 +36,7 @@ _DURATION_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 _HOST_NAME = re.compile(r"(?=.{1,253}\Z)(?!-)[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*\.?")
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]")
 _REGION = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,62}")
+_SESSION_NAME = re.compile(r"[A-Za-z0-9+=,.@_-]{2,64}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 
@@ -254,6 +255,48 @@ def key_prefix(text: str) -> str:
     if len(prefix.encode()) > MAX_KEY_BYTES // 2:
         raise BadValueError("leaves too little room for names", f"at most {MAX_KEY_BYTES // 2} bytes of S3's 1024")
     return f"{prefix}/"
+
+
+def url(text: str) -> str:
+    """A URL of http or https, path and query included."""
+    right = "a URL that begins with http:// or https://"
+    address = text.strip()
+    try:
+        parts = urlsplit(address)
+        valid = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        valid = False
+    if not valid or not _is_one_word(address):
+        raise BadValueError("is not a URL", right)
+    return address
+
+
+def uri_path(text: str) -> str:
+    """The path, and the query, of a URL."""
+    path = text.strip()
+    if not path.startswith("/") or not _is_one_word(path):
+        raise BadValueError("is not a path", "a path that begins with a slash")
+    return path
+
+
+def arn(text: str) -> str:
+    """AWS's name of a resource."""
+    name = text.strip()
+    if not name.startswith("arn:") or not _is_one_word(name):
+        raise BadValueError("is not a resource's name", "such as arn:aws:iam::123456789012:role/name")
+    return name
+
+
+def session_name(text: str) -> str:
+    """The name of a session in a role (API_AssumeRoleWithWebIdentity)."""
+    name = text.strip()
+    if not _SESSION_NAME.fullmatch(name):
+        raise BadValueError("is not a session's name", "2 to 64 letters, digits and any of +=,.@_-")
+    return name
+
+
+def _is_one_word(text: str) -> bool:
+    return text.isascii() and text.isprintable() and " " not in text
 
 
 def readable_file(text: str) -> Path:

@@ -8,13 +8,16 @@ import asyncio
 import ipaddress
 import json
 import logging
+import os
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
 from aioftps3.s3 import uri, xml
 from aioftps3.s3.credentials import (
+    DEFAULT_PROFILE,
     Credentials,
     CredentialsProvider,
     default_provider,
@@ -32,6 +35,10 @@ REFRESH_BEFORE_SECONDS = 600.0
 
 PAUSE_AFTER_FAILURE_SECONDS = 60.0
 """While the current ones are good, a source that failed is left alone for this long."""
+
+PAUSE_WITHOUT_CREDENTIALS_SECONDS = 5.0
+"""A source that failed when there was nothing else is left alone for this long: everything that needs S3 fails at once
+meanwhile, instead of waiting for a timeout one after the other."""
 
 FETCH_TIMEOUT_SECONDS = 2.0
 
@@ -60,6 +67,7 @@ class RefreshingCredentials:
         self._clock = clock
         self._current: Credentials | None = None
         self._not_before = 0.0
+        self._failure: tuple[float, S3Error] | None = None
         self._lock = asyncio.Lock()
 
     async def credentials(self) -> Credentials:
@@ -76,9 +84,12 @@ class RefreshingCredentials:
             if current is not None and not self._is_due(current):
                 return current
             try:
+                self._raise_recent_failure()
                 self._current = await self._fetch()
             except S3Error as error:
                 if current is None or (current.expires is not None and current.expires <= self._clock()):
+                    if self._failure is None or error is not self._failure[1]:
+                        self._failure = self._clock(), error
                     raise NoCredentials(f"the source of credentials failed: {type(error).__name__}") from error
                 self._not_before = self._clock() + PAUSE_AFTER_FAILURE_SECONDS
                 log.warning("credentials could not be refreshed yet: %s", type(error).__name__)
@@ -97,6 +108,10 @@ class RefreshingCredentials:
                     return False
             return self._current != before
 
+    def _raise_recent_failure(self) -> None:
+        if self._failure is not None and self._clock() < self._failure[0] + PAUSE_WITHOUT_CREDENTIALS_SECONDS:
+            raise self._failure[1]
+
     def _is_due(self, current: Credentials) -> bool:
         now = self._clock()
         if current.expires is None or now < current.expires - REFRESH_BEFORE_SECONDS:
@@ -104,7 +119,21 @@ class RefreshingCredentials:
         return now >= min(self._not_before, current.expires)
 
 
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where the keys come from."""
+
+    name: str
+    """For people; no secret."""
+    provider: CredentialsProvider
+
+
 def chosen_provider(transport: Transport, environ: Mapping[str, str], region: str) -> CredentialsProvider:
+    """Choose a provider, as `chosen_source` does."""
+    return chosen_source(transport, environ, region).provider
+
+
+def chosen_source(transport: Transport, environ: Mapping[str, str], region: str) -> Source:
     """Choose a source in the order of AWS's tools: an explicit AWS_PROFILE, keys in the environment, a web identity,
     the shared credentials file when there is one, a container's endpoint, the machine's metadata service.
 
@@ -113,18 +142,22 @@ def chosen_provider(transport: Transport, environ: Mapping[str, str], region: st
     Raises:
         NoCredentials: a container's endpoint is named that must not be trusted.
     """
-    local = default_provider(environ)
-    if environ.get("AWS_PROFILE") or from_environment(environ) is not None:
-        return local
-    if environ.get("AWS_WEB_IDENTITY_TOKEN_FILE") and environ.get("AWS_ROLE_ARN"):
-        return RefreshingCredentials(web_identity_fetch(transport, environ, region))
-    if shared_file(environ).exists():
-        return local
+    profile, file = environ.get("AWS_PROFILE", ""), shared_file(environ)
+    shared = Source(f"profile {profile or DEFAULT_PROFILE} of {file}", default_provider(environ))
+    if profile:
+        return shared
+    if from_environment(environ) is not None:
+        return Source("AWS_ACCESS_KEY_ID", default_provider(environ))
+    if environ.get("AWS_WEB_IDENTITY_TOKEN_FILE") and (role := environ.get("AWS_ROLE_ARN")):
+        fetch = web_identity_fetch(transport, environ, region)
+        return Source(f"AWS_WEB_IDENTITY_TOKEN_FILE for {role}", RefreshingCredentials(fetch))
+    if os.access(file, os.R_OK):
+        return shared
     if environ.get("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI") or environ.get("AWS_CONTAINER_CREDENTIALS_FULL_URI"):
-        return RefreshingCredentials(container_fetch(transport, environ))
+        return Source("the container's role", RefreshingCredentials(container_fetch(transport, environ)))
     if environ.get("AWS_EC2_METADATA_DISABLED", "").lower() == "true":
-        return local
-    return RefreshingCredentials(machine_fetch(transport))
+        return shared
+    return Source("the machine's role (EC2 metadata)", RefreshingCredentials(machine_fetch(transport)))
 
 
 def container_fetch(transport: Transport, environ: Mapping[str, str]) -> Fetch:

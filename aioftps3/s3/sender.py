@@ -167,7 +167,11 @@ class RequestSender:
         may_have_acted = False
         while True:
             number += 1
-            basis = _Basis(self._endpoint, self._clock_offset, await self._credentials.credentials())
+            try:
+                basis = _Basis(self._endpoint, self._clock_offset, await self._credentials.credentials())
+            except errors.S3Error as error:
+                error.may_have_acted = may_have_acted
+                raise
             with _Report(self._observer, call, number) as report:
                 try:
                     return await attempt(basis, report)

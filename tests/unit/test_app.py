@@ -25,9 +25,10 @@ from aioftps3.embedded import Answer, Call, EmbeddedS3, Proceed, Refusal
 from aioftps3.ftp.config import FtpConfig, RequireTls, UploadEnd
 from aioftps3.options import Settings
 from aioftps3.s3.checksums import Algorithm
+from aioftps3.s3.credentials import StaticCredentials
 from aioftps3.s3.errors import NoSuchKey
-from aioftps3.s3.models import BytesBody, RequestEvent
-from aioftps3.s3.transport import AiohttpTransport
+from aioftps3.s3.models import Body, BytesBody, RequestEvent
+from aioftps3.s3.transport import AiohttpTransport, Request, Response
 from aioftps3.settings import SettingsError, load
 from aioftps3.storage import VirtualPath
 
@@ -74,16 +75,97 @@ def test_the_ready_line_names_every_address() -> None:
     assert app.ready_line(addresses) == "ready ftp://0.0.0.0:8021 ftp://[::]:8021 ftps://0.0.0.0:8022"
 
 
+class Nowhere:
+    """A transport that must not be used."""
+
+    async def send(self, request: Request, body: Body | None) -> Response:
+        raise AssertionError("nothing is asked when a source is chosen")
+
+    async def close(self) -> None:
+        return
+
+
+WITHOUT_KEYS = {name: value for name, value in README.items() if not name.startswith(("AWS_ACCESS", "AWS_SECRET"))}
+
+
 async def test_keys_come_from_the_environment_or_from_a_profile(tmp_path: Path) -> None:
-    given = await app.credentials(load({**README, "AWS_SESSION_TOKEN": "token"})).credentials()
+    source = app.credentials(load({**README, "AWS_SESSION_TOKEN": "token", "AWS_PROFILE": "unused"}), Nowhere())
+    given = await source.provider.credentials()
     assert (given.access_key, given.secret_key, given.session_token) == ("AKIDEXAMPLE", SECRET, "token")
+    assert source.name == "AWS_ACCESS_KEY_ID"
     file = tmp_path / "credentials"
     file.write_text("[backup]\naws_access_key_id = OTHER\naws_secret_access_key = other-secret\n")
+    settings = load({**WITHOUT_KEYS, "AWS_SHARED_CREDENTIALS_FILE": str(file), "AWS_PROFILE": "backup"})
+    source = app.credentials(settings, Nowhere())
+    assert (await source.provider.credentials()).access_key == "OTHER"
+    assert source.name == f"profile backup of {file}"
+
+
+async def test_keys_come_from_the_role_of_a_container_a_pod_or_the_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    file = tmp_path / "token"
+    file.write_text("token")
+    pod = {"AWS_WEB_IDENTITY_TOKEN_FILE": str(file), "AWS_ROLE_ARN": "arn:aws:iam::1:role/r"}
+    for environ, name in (
+        ({**pod, "AWS_ROLE_SESSION_NAME": "gateway"}, "AWS_WEB_IDENTITY_TOKEN_FILE for arn:aws:iam::1:role/r"),
+        ({"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "/v2/x"}, "the container's role"),
+        (
+            {
+                "AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://169.254.170.23/v1/credentials",
+                "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": str(file),
+            },
+            "the container's role",
+        ),
+        ({}, "the machine's role (EC2 metadata)"),
+    ):
+        settings = load({**WITHOUT_KEYS, "HOME": str(tmp_path), **environ})
+        assert app.credentials(settings, Nowhere()).name == name
+
+
+def test_an_address_that_cannot_be_trusted_with_a_token_is_a_fault_of_the_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    environ = {**WITHOUT_KEYS, "HOME": str(tmp_path), "AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://10.0.0.1/"}
+    with pytest.raises(SettingsError, match="AWS_CONTAINER_CREDENTIALS_FULL_URI cannot be trusted"):
+        app.credentials(load(environ), Nowhere())
+
+
+async def test_the_daemon_works_with_the_keys_of_a_container(s3: EmbeddedS3, tmp_path: Path) -> None:
+    asked: list[str] = []
+    document = json.dumps({"AccessKeyId": "AKIDEXAMPLE", "SecretAccessKey": SECRET}).encode()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append((await reader.readuntil(b"\r\n\r\n")).decode())
+        writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(document) + document)
+        await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+
+    endpoint = await asyncio.start_server(answer, "127.0.0.1", 0)
     environ = {
-        name: value for name, value in README.items() if name not in {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
+        **WITHOUT_KEYS,
+        **LOCAL,
+        "HOME": str(tmp_path),
+        "AWS_S3_BUCKET_HOST": s3.url,
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"http://127.0.0.1:{endpoint.sockets[0].getsockname()[1]}/keys?a=b",
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN": "the-token-of-the-container",
     }
-    settings = load({**environ, "AWS_SHARED_CREDENTIALS_FILE": str(file), "AWS_PROFILE": "backup"})
-    assert (await app.credentials(settings).credentials()).access_key == "OTHER"
+    async with endpoint:
+        code, out, err = await run(environ, "check")
+        assert code == 0, out + err
+        assert "ok    keys from the container's role" in out
+        async with daemon(environ) as running:
+            await running.logged("the bucket can be listed")
+            running.process.terminate()
+            assert await running.ended() == 0
+            assert "the-token-of-the-container" not in "".join(running.errors)
+            assert SECRET not in "".join(running.errors)
+    assert len(asked) == 2
+    assert all(request.startswith("GET /keys?a=b HTTP/1.1\r\n") for request in asked)
+    assert all("Authorization: the-token-of-the-container\r\n" in request for request in asked)
 
 
 @pytest.mark.parametrize(
@@ -100,7 +182,7 @@ async def test_the_checksum_is_the_one_that_the_endpoint_takes(
 ) -> None:
     settings = load({**README, "AWS_S3_BUCKET_HOST": host, "AIOFTPS3_CHECKSUM": choice})
     transport = app.s3_transport(settings)
-    assert app.s3_client(settings, transport).checksum is algorithm
+    assert app.s3_client(settings, transport, StaticCredentials("AK", "SK")).checksum is algorithm
     await transport.close()
 
 
@@ -108,7 +190,9 @@ async def test_trees_begin_at_the_prefix_of_the_daemon_and_of_the_user() -> None
     async with EmbeddedS3(bucket="my-bucket-name", access_key="AKIDEXAMPLE", secret_key=SECRET) as s3:
         settings = load({**README, "AWS_S3_BUCKET_HOST": s3.url, "AIOFTPS3_PREFIX": "team", "AWS_S3_BUCKET_REGION": ""})
         transport = app.s3_transport(settings)
-        tree = app.tree_factory(settings, app.s3_client(settings, transport))(User("joe", prefix="joe/"))
+        tree = app.tree_factory(settings, app.s3_client(settings, transport, StaticCredentials("AKIDEXAMPLE", SECRET)))(
+            User("joe", prefix="joe/")
+        )
         await tree.mkdir(VirtualPath("/inbox"))
         await transport.close()
         assert [request.key for request in s3.requests if request.operation == "PutObject"] == ["team/joe/inbox/"]
@@ -126,7 +210,7 @@ async def test_repeated_requests_are_warned_of_and_others_are_not(caplog: pytest
         s3.intercept = intercept
         settings = load({**README, "AWS_S3_BUCKET_HOST": s3.url, "AWS_S3_BUCKET_REGION": ""})
         transport = app.s3_transport(settings)
-        client = app.s3_client(settings, transport)
+        client = app.s3_client(settings, transport, StaticCredentials("AKIDEXAMPLE", SECRET))
         with caplog.at_level(logging.INFO):
             await client.put_object("the/key", BytesBody(b"data"))
             await client.list_objects()
@@ -456,7 +540,7 @@ async def run(environ: Mapping[str, str], *arguments: str) -> tuple[int, str, st
 async def test_check_says_a_line_for_each_check(s3: EmbeddedS3, environ: Mapping[str, str]) -> None:
     code, out, err = await run(environ, "check")
     assert code == 0, err
-    assert [line[:5].strip() for line in out.splitlines()] == ["ok"] * 4
+    assert [line[:5].strip() for line in out.splitlines()] == ["ok"] * 5
     code, out, err = await run({**environ, "AWS_S3_BUCKET_NAME": "another"}, "check")
     assert code == 1, err
     assert "WRONG S3 bucket another" in out

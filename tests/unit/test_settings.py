@@ -92,6 +92,13 @@ BAD_VALUES = {
     "AIOFTPS3_S3_ADDRESSING": "dns",
     "AIOFTPS3_PREFIX": "a//b",
     "AWS_SHARED_CREDENTIALS_FILE": "/does/not/exist",
+    "AWS_WEB_IDENTITY_TOKEN_FILE": "/does/not/exist",
+    "AWS_ROLE_ARN": "role",
+    "AWS_ROLE_SESSION_NAME": "a b",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "v2/x",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI": "ftp://host/",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": "/does/not/exist",
+    "AWS_EC2_METADATA_DISABLED": "perhaps",
     "AIOFTPS3_CHECKSUM": "crc16",
     "AWS_CA_BUNDLE": "/does/not/exist",
     "FTP_USER_LOGIN": " user",
@@ -126,7 +133,13 @@ BAD_VALUES = {
     "AIOFTPS3_LOG_LEVEL": "loud",
     "AIOFTPS3_LOG_FORMAT": "xml",
 }
-ANYTHING_GOES = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"}
+ANYTHING_GOES = {
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_PROFILE",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+}
 
 
 def test_every_option_has_a_bad_value_here() -> None:
@@ -147,7 +160,7 @@ def test_all_faults_come_in_one_message() -> None:
 
 
 def test_missing_options_are_named_together() -> None:
-    text = faults({"HOME": "/nonexistent"})
+    text = faults({"HOME": "/nonexistent", "AWS_EC2_METADATA_DISABLED": "true"})
     for name in ("AWS_S3_BUCKET_NAME", "FTP_USER_LOGIN", "FTP_USER_PASSWORD", "AWS_ACCESS_KEY_ID"):
         assert f"{name} is missing" in text
 
@@ -231,11 +244,28 @@ def test_keys_come_in_pairs() -> None:
 
 def test_without_keys_the_shared_credentials_file_of_the_home_directory_is_taken(tmp_path: Path) -> None:
     environ = {name: value for name, value in README.items() if not name.startswith(("AWS_ACCESS", "AWS_SECRET"))}
-    assert "AWS_ACCESS_KEY_ID is missing" in faults({**environ, "HOME": str(tmp_path)})
+    without = {**environ, "HOME": str(tmp_path)}
+    assert "AWS_ACCESS_KEY_ID is missing" in faults({**without, "AWS_EC2_METADATA_DISABLED": "true"})
+    assert "AWS_PROFILE is given, but there is no" in faults({**without, "AWS_PROFILE": "backup"})
     file = tmp_path / ".aws" / "credentials"
     file.parent.mkdir()
     file.write_text("[default]\n")
     assert load({**environ, "HOME": str(tmp_path)}).shared_credentials_file == file
+
+
+def test_no_keys_are_needed_where_a_role_may_give_them(tmp_path: Path) -> None:
+    environ = {name: value for name, value in README.items() if not name.startswith(("AWS_ACCESS", "AWS_SECRET"))}
+    environ["HOME"] = str(tmp_path)
+    file = tmp_path / "token"
+    file.write_text("token")
+    assert load(environ).access_key_id is None
+    environ["AWS_EC2_METADATA_DISABLED"] = "true"
+    uri = {"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "/v2/credentials/x?a=b"}
+    assert load({**environ, **uri}).container_credentials_relative_uri == "/v2/credentials/x?a=b"
+    identity = {"AWS_WEB_IDENTITY_TOKEN_FILE": str(file)}
+    assert "AWS_ROLE_ARN is missing beside" in faults({**environ, **identity})
+    settings = load({**environ, **identity, "AWS_ROLE_ARN": "arn:aws:iam::123456789012:role/gateway"})
+    assert settings.web_identity_token_file == file
 
 
 def test_a_key_needs_its_certificate(tmp_path: Path) -> None:
@@ -268,6 +298,7 @@ def test_flags_follow_from_the_names_and_secrets_have_none() -> None:
     assert {name for name, flag in flags.items() if flag is None} == {
         "AWS_SECRET_ACCESS_KEY",
         "AWS_SESSION_TOKEN",
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN",
         "FTP_USER_PASSWORD",
     }
     given = [flag for flag in flags.values() if flag]

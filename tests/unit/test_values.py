@@ -1,4 +1,5 @@
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -234,3 +235,24 @@ def test_longer_durations_have_units(text: str, seconds: float) -> None:
 def test_other_texts_are_no_longer_durations(text: str) -> None:
     with pytest.raises(BadValueError, match="24h"):
         values.duration(text)
+
+
+@pytest.mark.parametrize(
+    ("parse", "good", "bad"),
+    [
+        (
+            values.url,
+            ["http://169.254.170.23/v1/x?a=b", "https://host"],
+            ["host/path", "ftp://host/", "http://", "http://[", "http://a b/"],
+        ),
+        (values.uri_path, ["/v2/credentials/x?a=b"], ["v2", "", "/a b", "/é"]),
+        (values.arn, ["arn:aws:iam::123456789012:role/a/b"], ["role", "arn:a b", ""]),
+        (values.session_name, ["aioftps3", "a@b.c"], ["a", "a b", "x" * 65]),
+    ],
+)
+def test_what_a_role_is_named_by(parse: Callable[[str], str], good: list[str], bad: list[str]) -> None:
+    for text in good:
+        assert parse(f" {text} ") == text
+    for text in bad:
+        with pytest.raises(BadValueError):
+            parse(text)

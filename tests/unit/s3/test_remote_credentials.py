@@ -13,6 +13,7 @@ from aioftps3.s3.models import Body
 from aioftps3.s3.remote_credentials import (
     RefreshingCredentials,
     chosen_provider,
+    chosen_source,
     container_fetch,
     machine_fetch,
     parse_json,
@@ -161,6 +162,20 @@ async def test_failed_refresh_does_no_harm_while_the_old_ones_are_good() -> None
         await clocked.key()
 
 
+async def test_a_source_that_has_failed_is_left_alone_for_a_moment() -> None:
+    clocked = Clocked()
+    clocked.fails = True
+    failures = await asyncio.gather(*(clocked.key() for _ in range(5)), return_exceptions=True)
+    assert [type(failure) for failure in failures] == [NoCredentials] * 5
+    assert clocked.fetched == 1
+    clocked.fails = False
+    clocked.now = 4.9
+    with pytest.raises(NoCredentials):
+        await clocked.key()
+    clocked.now = 5.1
+    assert await clocked.key() == "AK2"
+
+
 async def test_rejected_credentials_are_fetched_again() -> None:
     clocked = Clocked()
     await clocked.key()
@@ -186,3 +201,5 @@ def test_sources_are_chosen_in_awss_order(tmp_path: Path) -> None:
     shared.touch()
     assert chosen(identity) is RefreshingCredentials
     assert chosen({}) is ProfileCredentials
+    assert chosen_source(Source({}), {**where, **identity}, "eu-west-1").name == "AWS_WEB_IDENTITY_TOKEN_FILE for r"
+    assert chosen_source(Source({}), where, "eu-west-1").name == f"profile default of {shared}"
