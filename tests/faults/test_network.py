@@ -108,6 +108,23 @@ async def test_a_fin_of_the_network_inside_a_tls_record_is_no_end_of_a_file(poli
         await scene.assert_nothing_is_held()
 
 
+RECORD_EXTRA = 5 + 1 + 16
+"""Bytes of a TLS 1.3 record that are no content: header, content type, tag (RFC 8446 section 5.2)."""
+
+
+@pytest.mark.parametrize("missing", [0, 1, 16, 17, 100, 100 + RECORD_EXTRA - 5, 100 + RECORD_EXTRA - 1])
+@pytest.mark.parametrize("policy", [UploadEnd.GUARDED, UploadEnd.TRUSTING])
+async def test_a_fin_is_an_end_only_where_a_tls_record_ends(policy: UploadEnd, missing: int) -> None:
+    async with fault_scene(upload_end=policy) as scene:
+        client = await scene.client()
+        wire = await client.open_data("STOR file")
+        await wire.send(b"a")
+        await wire.send_cut(b"b" * 100, missing)
+        wire.fin()
+        assert (await client.reply()).code == (426 if missing else 226)
+        assert scene.content("file") == (None if missing else b"a" + b"b" * 100)
+
+
 @pytest.mark.parametrize("tls", [RequireTls.CONTROL_AND_DATA, RequireTls.NONE], ids=["tls", "clear"])
 async def test_a_network_that_passes_one_byte_at_a_time_changes_nothing(tls: RequireTls) -> None:
     content = noise(3000, seed=4)

@@ -183,6 +183,13 @@ class Wire:
             data = self._outgoing.read()
         assert self.sock.send(data, socket.MSG_OOB) == len(data)
 
+    async def send_cut(self, data: bytes, missing: int) -> None:
+        """Send bytes as one TLS record, all of it but the last ``missing`` bytes of what goes over the wire."""
+        assert self.tls is not None
+        self.tls.write(data)
+        record = self._outgoing.read()
+        await self._send_raw(record[: len(record) - missing])
+
     async def receive(self, limit: int = 256 * 1024) -> bytes:
         """The next bytes; b"" at the end, and `ended_by` says which."""
         while True:
