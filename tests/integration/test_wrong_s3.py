@@ -115,7 +115,7 @@ def test_a_good_s3_is_told_by_check(backend: Backend, tmp_path: Path) -> None:
     checked = run_aioftps3("check", daemon_environment(tmp_path, backend.environment, secrets.token_hex(12)))
     assert checked.returncode == 0, checked
     lines = checked.stdout.splitlines()
-    assert len(lines) == 4
+    assert len(lines) == 5
     assert all(line.startswith("ok ") for line in lines)
     assert backend.sizes() == before, "the check leaves nothing"
 
