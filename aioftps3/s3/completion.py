@@ -16,6 +16,7 @@ from aioftps3.s3.checksums import Checksum
 from aioftps3.s3.client import S3Client
 from aioftps3.s3.errors import Conflict, NoSuchKey, NoSuchUpload, PreconditionFailed, S3Error, S3TransportError
 from aioftps3.s3.models import WRITE_ID_METADATA, Body, CompletedPart, UploadResult
+from aioftps3.s3.retry import is_retriable
 
 log = logging.getLogger(__name__)
 
@@ -65,8 +66,8 @@ async def find_written(client: S3Client, key: str, *, token: str, size: int) -> 
             info = await client.head_object(key)
         except NoSuchKey:
             return None
-        except S3Error:
-            if time.monotonic() - began + pause > RESOLVE_SECONDS:
+        except S3Error as error:
+            if not is_retriable(error, idempotent=True) or time.monotonic() - began + pause > RESOLVE_SECONDS:
                 raise
         else:
             is_ours = info.metadata.get(WRITE_ID_METADATA) == token and info.size == size

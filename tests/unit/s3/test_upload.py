@@ -300,6 +300,17 @@ async def test_s3_is_asked_again_when_it_does_not_say_what_became_of_a_write(
     assert (await upload.complete()).size == size
 
 
+async def test_s3_is_asked_once_only_when_it_will_never_say() -> None:
+    fake, budget = FakeS3(), ByteBudget(10 * PART)
+    fake.faults["PutObject", 0] = LostAfter()
+    fake.always["HeadObject"] = Answered(403)
+    upload = Upload(client_of(fake), "k", budget=budget, part_size=PART)
+    await upload.write(b"data")
+    with pytest.raises(ConnectionBroken):
+        await upload.complete()
+    assert fake.count("HeadObject") == 1
+
+
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize(("size", "operation"), WRITES)
 async def test_an_outcome_that_nobody_knows_is_logged(
