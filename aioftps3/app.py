@@ -256,6 +256,8 @@ def s3_client(settings: Settings, transport: Transport, keys: CredentialsProvide
         keys,
         retry=None if patient else NO_RETRIES,
         observer=log_request,
+        # What a store of unknown make does with checksums is not known; a payload hash is part of every signature.
+        sign_payload=True if settings.checksum == "auto" and not endpoint.on_aws else None,
         checksum=chosen_algorithm(settings.checksum, on_aws=endpoint.on_aws),
     )
 

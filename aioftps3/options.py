@@ -241,7 +241,8 @@ class Settings(BaseModel):
         Opt(
             "AIOFTPS3_CHECKSUM",
             "Checksum sent with uploads, and verified on whole downloads where S3 keeps it: `crc32`, `crc64nvme` "
-            "(needs `aioftps3[crt]`), `sha256`, `md5` (uploads only), `none`, `auto` (crc32 on AWS, none elsewhere).",
+            "(needs `aioftps3[crt]`), `sha256`, `md5` (uploads only), `none`, `auto` (crc32 on AWS; elsewhere the "
+            "signature covers a SHA-256 of each payload instead).",
         ),
     ] = "auto"
     ca_bundle: Annotated[

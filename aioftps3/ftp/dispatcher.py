@@ -34,6 +34,9 @@ __all__ = ("Dispatcher",)
 MAX_WAITING_COMMANDS = 64
 """Commands that may wait for the end of a transfer; more is no client."""
 
+_LAST_WORD_SECONDS = 0.5
+"""How long a client may take to read its last replies when the daemon is being stopped."""
+
 _ARGUMENT_IN_LOG = 300  # characters
 
 
@@ -62,6 +65,9 @@ class Dispatcher:
         except TimeoutError:
             with contextlib.suppress(ControlLost):
                 await self._session.send(Reply(421, "Timeout, closing the connection."))
+        except asyncio.CancelledError:
+            await self._last_word(Reply(421, "The server is shutting down."))
+            raise
         finally:
             self._session.set_listener(None)
             if self._idle_reader is not None:
@@ -98,6 +104,13 @@ class Dispatcher:
         finally:
             self._idle_reader.cancel()
             self._idle_reader = None
+
+    async def _last_word(self, reply: Reply | None) -> None:
+        """Send a reply at the end of the daemon, when nobody waits for a client that does not read."""
+        with contextlib.suppress(ControlLost, TimeoutError):
+            async with asyncio.timeout(_LAST_WORD_SECONDS):
+                if reply is not None:
+                    await self._session.send(reply)
 
     async def _say_goodbye(self) -> NoReturn:
         await self._session.send(Reply(421, "The server is shutting down; please connect again."))
@@ -184,8 +197,11 @@ class Dispatcher:
                         break
             if aborted:
                 await self._stop(transfer)
-        except BaseException:
+        except BaseException as error:
             await self._stop(transfer)
+            if isinstance(error, asyncio.CancelledError):
+                with contextlib.suppress(ControlLost):
+                    await self._last_word(_outcome(transfer))
             raise
         finally:
             self._session.transfer = None
@@ -232,12 +248,15 @@ class Dispatcher:
     async def _report(self, transfer: asyncio.Task[Reply | None], verb: str, *, aborted: bool) -> None:
         if transfer.cancelled():
             self._session.log.info("%s aborted by the client", verb)
-            await self._session.send(Reply(426, "Transfer aborted, connection closed."))
-        else:
-            reply = transfer.result()
-            if reply is not None:
-                await self._session.send(reply)
+        reply = _outcome(transfer)
+        if reply is not None:
+            await self._session.send(reply)
         if aborted:
             await self._session.send(
                 Reply(226, "Abort successful." if transfer.cancelled() else "The transfer had ended.")
             )
+
+
+def _outcome(transfer: asyncio.Task[Reply | None]) -> Reply | None:
+    """The reply of a transfer that has ended, or was cancelled. Raises ControlLost as the transfer did."""
+    return Reply(426, "Transfer aborted, connection closed.") if transfer.cancelled() else transfer.result()

@@ -60,8 +60,11 @@ def nlst_lines(entries: Iterable[Entry], *, prefix: str = "") -> bytes:
 
 
 def select_facts(argument: str) -> tuple[str, ...]:
-    """The facts that ``OPTS MLST type;size;`` asks for, of those there are, in our order (RFC 3659 section 7.9)."""
-    wanted = {fact.strip().lower() for fact in argument.split(";")}
+    """The facts that ``OPTS MLST type;size;`` asks for, of those there are, in our order (RFC 3659 section 7.9).
+
+    The type is always among them: clients take a line without it for garbage.
+    """
+    wanted = {"type", *(fact.strip().lower() for fact in argument.split(";"))}
     return tuple(fact for fact in FACTS if fact.lower() in wanted)
 
 

@@ -69,11 +69,14 @@ def _path_io(method: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, Corouti
 class S3File:
     """An open file, the result of `S3PathIO.open`; ``async with`` commits or aborts what was written."""
 
-    def __init__(self, tree: Tree, path: PurePosixPath, mode: str, offset: int | None) -> None:
+    def __init__(
+        self, tree: Tree, path: PurePosixPath, mode: str, offset: int | None, expected_size: int | None
+    ) -> None:
         self._tree = tree
         self._path = virtual(path)
         self._mode = mode
         self._offset = offset
+        self._expected_size = expected_size
         self._reading: ReadFile | None = None
         self._chunks: AsyncIterator[bytes] | None = None
         self._rest = b""
@@ -82,7 +85,7 @@ class S3File:
     @_path_io
     async def __aenter__(self) -> Self:
         if self._mode == "wb":
-            self._writing = self._tree.open_write(self._path)
+            self._writing = self._tree.open_write(self._path, expected_size=self._expected_size)
             await self._writing.__aenter__()
         elif self._mode == "rb":
             if self._offset is not None:
@@ -264,14 +267,19 @@ class S3PathIO(AbstractPathIO[PurePosixPath]):
         return await self.tree.stat_file(virtual(path))
 
     def open(  # type: ignore[override]  # aioftp hands its arguments to its own context, which this replaces
-        self, path: PurePosixPath, mode: str = "rb", offset: int | None = None
+        self,
+        path: PurePosixPath,
+        mode: str = "rb",
+        offset: int | None = None,
+        expected_size: int | None = None,
     ) -> Any:
         """A commit-or-abort context over one file: see `S3File`.
 
         With an ``offset`` a file is opened for reading on entry, so that its absence is known then; without one, as
-        aioftp calls it, on the first read, so that seek costs no second request.
+        aioftp calls it, on the first read, so that seek costs no second request. ``expected_size`` in bytes, where it
+        is known of a file to be written, makes room for a very large one.
         """
-        return S3File(self.tree, path, mode, offset)
+        return S3File(self.tree, path, mode, offset, expected_size)
 
     @_path_io
     async def rename_source(self, path: PurePosixPath) -> Entry:

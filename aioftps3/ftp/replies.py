@@ -46,11 +46,11 @@ class ReplyError(Exception):
         self.reply = Reply(code, text)
 
 
-_CONTROL = dict.fromkeys((*range(32), 127, *range(128, 160), 8232, 8233), "?")
+_CONTROL = dict.fromkeys((*range(0x20), 0x7F), "?")
 
 
 def printable(text: str) -> str:
-    """``text`` with every control character replaced, safe in a reply line and in a log line."""
+    """``text`` without the control characters that could end a line or ring a bell; all other ones stay as they are."""
     return text.translate(_CONTROL)
 
 

@@ -74,7 +74,7 @@ async def receive_file(session: Session, path: PurePosixPath, *, verb: str) -> R
     """STOR: the client's bytes to a file, whole or not at all."""
     async with _DataPort(session, verb, str(path)) as port:
         transfer = port.transfer
-        async with session.path_io.open(path, mode="wb") as file:
+        async with session.path_io.open(path, mode="wb", expected_size=session.allocated) as file:
             await port.announce(f"Ready to receive {path.name}.")
             data = await port.connection()
             try:

@@ -76,6 +76,7 @@ _BY_CODE: Mapping[str, type[errors.S3ResponseError]] = {
     "KeyTooLong": errors.KeyInvalid,
     "InvalidObjectName": errors.KeyInvalid,
     "XMinioInvalidObjectName": errors.KeyInvalid,
+    "XMinioInvalidResourceName": errors.KeyInvalid,
     "InvalidURI": errors.KeyInvalid,
     "InvalidObjectState": errors.ArchivedObject,
     "NotImplemented": errors.NotSupported,

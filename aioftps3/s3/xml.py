@@ -90,7 +90,10 @@ def parse_list_page(body: bytes) -> ListPage:
     root = _named(body, "ListBucketResult")
     decode = _decoder(root)
     token = None
-    if _text(root, "IsTruncated") == "true":
+    truncated = _text(root, "IsTruncated")
+    if truncated not in ("true", "false"):  # half an answer must not pass for a short listing
+        raise S3ProtocolError("a listing does not say whether it goes on")
+    if truncated == "true":
         token = _text(root, "NextContinuationToken")
         if not token:
             raise S3ProtocolError("a listing says that it goes on, but not where")

@@ -165,6 +165,8 @@ class S3Store:
         """ListObjectsV2."""
         with _storage_errors():
             page = await self._client.list_objects(prefix=prefix, delimiter=delimiter, max_keys=limit, token=token)
+        if token is not None and page.next_token == token:
+            raise errors.Corrupt("a listing goes on where it was")
         objects = tuple(
             [
                 ObjectInfo(key=listed.key, size=listed.size, etag=listed.etag, modified=listed.last_modified)

@@ -174,8 +174,9 @@ class Tree:
     async def rename(self, source: Entry, target: VirtualPath) -> None:
         """Give a file or a directory another path; a path's own name is no error.
 
-        A file: a copy and a delete, two requests; it replaces a file of that name. Raises NotFound or Changed when the
-        source is not the one that `rename_source` saw. An existing directory of that name is not looked for.
+        A file: a look for a directory of the new name, a copy and a delete, three requests; it replaces a file of that
+        name. Raises IsADirectory, because the file could not be seen behind a directory; NotFound or Changed when the
+        source is not the one that `rename_source` saw.
 
         A directory: every key below it is copied (8 at a time) and confirmed, then all of them are deleted. Raises
         Exists when the target is a file, or a directory with something in it; NotFound; Changed. When it fails, nothing
@@ -219,7 +220,8 @@ class Tree:
         )
 
     async def _rename_file(self, source: Entry, target: VirtualPath) -> None:
-        if self._key(target) + "/" in self._emptied:
+        marker = self._key(target) + "/"
+        if marker in self._emptied or await self._first_below(marker, 1):
             raise IsADirectory
         key = self._key(source.path)
         info = ObjectInfo(key=key, size=source.size, etag=source.etag or "", modified=source.modified)

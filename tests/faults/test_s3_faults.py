@@ -100,7 +100,7 @@ FLOWS = (
         "rename of a file",
         {"file": SMALL, "other": OLD},
         {"file": None, "other": SMALL},
-        (("HeadObject", 1), ("CopyObject", 1), ("DeleteObject", 1)),
+        (("HeadObject", 1), ("ListObjectsV2", 1), ("CopyObject", 1), ("DeleteObject", 1)),
         _rename,
         250,
     ),

@@ -133,12 +133,12 @@ def test_making_and_removing_cost_at_most_two(session: ftplib.FTP_TLS, embedded:
 
 
 @pytest.mark.parametrize("existing", [False, True], ids=["to a new name", "over an existing file"])
-def test_renaming_a_file_is_three_requests(
+def test_renaming_a_file_is_four_requests(
     session: ftplib.FTP_TLS, embedded: EmbeddedBackend, folder: str, existing: bool
 ) -> None:
     embedded.put(f"{folder}/one", b"1")
     if existing:
         embedded.put(f"{folder}/two", b"2")
     session.rename(f"{folder}/one", f"{folder}/two")
-    assert embedded.operations() == ["HeadObject", "CopyObject", "DeleteObject"]
+    assert embedded.operations() == ["HeadObject", "ListObjectsV2", "CopyObject", "DeleteObject"]
     assert embedded.read(f"{folder}/two") == b"1"

@@ -169,20 +169,26 @@ async def test_the_daemon_works_with_the_keys_of_a_container(s3: EmbeddedS3, tmp
 
 
 @pytest.mark.parametrize(
-    ("host", "choice", "algorithm"),
+    ("host", "choice", "algorithm", "signs"),
     [
-        ("", "auto", Algorithm.CRC32),
-        ("http://127.0.0.1:9000", "auto", None),
-        ("http://127.0.0.1:9000", "sha256", Algorithm.SHA256),
-        ("", "none", None),
+        ("", "auto", Algorithm.CRC32, False),
+        ("http://127.0.0.1:9000", "auto", None, True),
+        ("https://127.0.0.1:9000", "auto", None, True),
+        ("http://127.0.0.1:9000", "sha256", Algorithm.SHA256, True),
+        ("https://127.0.0.1:9000", "crc32", Algorithm.CRC32, False),
+        ("https://127.0.0.1:9000", "none", None, False),
+        ("", "none", None, False),
     ],
 )
-async def test_the_checksum_is_the_one_that_the_endpoint_takes(
-    host: str, choice: str, algorithm: Algorithm | None
+async def test_uploads_are_protected_by_what_the_endpoint_takes(
+    host: str, choice: str, algorithm: Algorithm | None, signs: bool
 ) -> None:
+    """A checksum where it is known to be taken, else the payload hash that every signature can have."""
     settings = load({**README, "AWS_S3_BUCKET_HOST": host, "AIOFTPS3_CHECKSUM": choice})
     transport = app.s3_transport(settings)
-    assert app.s3_client(settings, transport, StaticCredentials("AK", "SK")).checksum is algorithm
+    client = app.s3_client(settings, transport, StaticCredentials("AK", "SK"))
+    assert client.checksum is algorithm
+    assert client.signs_payload is signs
     await transport.close()
 
 

@@ -12,6 +12,7 @@ from aioftps3.ftp.passive import NoFreePort, PassiveListener
 from aioftps3.ftp.replies import Reply, ReplyError
 from aioftps3.ftp.session import Session
 from aioftps3.ftp.transfer import receive_file, send_file
+from aioftps3.storage.errors import NameInvalid
 
 __all__ = ("COMMANDS",)
 
@@ -116,6 +117,8 @@ async def stor(session: Session, argument: str) -> Reply:
     if session.restart_offset:
         session.set_listener(None)
         return Reply(554, "Uploads cannot be resumed yet: send REST 0 and the whole file.")
+    if argument.endswith("/"):
+        raise NameInvalid(reason="a file name does not end in a slash")
     return await receive_file(session, session.resolve(argument), verb="STOR")
 
 

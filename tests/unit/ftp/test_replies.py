@@ -94,7 +94,7 @@ def test_a_line_that_begins_with_the_code_does_not_end_the_reply() -> None:
 def test_a_name_cannot_forge_a_line() -> None:
     """D28."""
     reply = Reply(550, "a\r\n226 Done\x00\x1b[2J\x85\u2028b")
-    assert reply.encode() == b"550 a??226 Done??[2J??b\r\n"
+    assert reply.encode() == b"550 a??226 Done??[2J\xc2\x85\xe2\x80\xa8b\r\n"
 
 
 def test_bytes_that_are_not_utf8_go_back_as_they_came() -> None:

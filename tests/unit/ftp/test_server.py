@@ -326,7 +326,8 @@ async def test_close_aborts_a_running_upload_and_stores_nothing() -> None:
         await running.server.close()
         assert running.server.sessions == 0
         assert await wire.receive() == b""
-        await client.wire.receive_all()
+        assert await client.replies(2) == [426, 421]
+        assert await client.at_end()
         assert running.store.contents == {"file": b"old"}
         assert not running.store.open_writers
 

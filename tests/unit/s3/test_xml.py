@@ -47,7 +47,14 @@ def test_keys_of_a_listing_are_decoded_when_it_says_so(encoding: str, key: str, 
 
 
 def test_last_page_has_no_token() -> None:
-    assert xml.parse_list_page(b"<ListBucketResult/>").next_token is None
+    page = xml.parse_list_page(b"<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>")
+    assert page.next_token is None
+
+
+@pytest.mark.parametrize("inside", [b"", b"<IsTruncated/>", b"<IsTruncated>perhaps</IsTruncated>"])
+def test_half_a_listing_does_not_pass_for_an_empty_one(inside: bytes) -> None:
+    with pytest.raises(S3ProtocolError):
+        xml.parse_list_page(b"<ListBucketResult>" + inside + b"</ListBucketResult>")
 
 
 def test_key_that_is_no_utf8_stays_apart() -> None:

@@ -478,3 +478,17 @@ def test_an_upload_that_the_budget_cannot_hold_is_a_storage_error() -> None:
     )
     with pytest.raises(errors.StorageError):
         S3Store(client, ByteBudget(10)).open_write("k")
+
+
+async def test_a_listing_that_does_not_go_on_is_an_error() -> None:
+    """A store that answers the same page for ever would keep a session busy without an end."""
+
+    async def same_page(_call: Call, _proceed: Proceed) -> Answer:
+        page = "<IsTruncated>true</IsTruncated><NextContinuationToken>again</NextContinuationToken>"
+        return Answer(status=200, body=f"<ListBucketResult>{page}</ListBucketResult>".encode())
+
+    async with running_scene() as scene:
+        scene.server.intercept = same_page
+        page = await scene.store.list("x/")
+        with pytest.raises(errors.Corrupt):
+            await scene.store.list("x/", token=page.next_token)

@@ -19,7 +19,15 @@ class TestRename:
         scene = Scene("f", "g")
         await scene.rename("/f", "/g")
         assert scene.store.contents == {"g": b"f"}
-        assert scene.store.operations() == ["HeadObject", "CopyObject", "DeleteObject"]
+        assert scene.store.operations() == ["HeadObject", "ListObjectsV2", "CopyObject", "DeleteObject"]
+
+    @pytest.mark.parametrize("below", ["g/", "g/h"])
+    async def test_a_file_does_not_hide_behind_a_directory(self, below: str) -> None:
+        """Listings would show the directory alone, and the file that a client has just renamed would seem lost."""
+        scene = Scene("f", below)
+        with pytest.raises(IsADirectory):
+            await scene.rename("/f", "/g")
+        assert scene.keys == sorted(["f", below])
 
     async def test_a_source_that_changed_since_is_refused(self) -> None:
         scene = Scene("f", "g")

@@ -114,7 +114,9 @@ async def test_abor_after_a_transfer_does_not_touch_it() -> None:
         assert running.store.contents == {"file": b"data"}
 
 
-@pytest.mark.parametrize(("line", "code"), [("STOR", 501), ("RETR", 501), ("STOR /", 550), ("RETR /", 550)])
+@pytest.mark.parametrize(
+    ("line", "code"), [("STOR", 501), ("RETR", 501), ("STOR /", 553), ("STOR a/", 553), ("RETR /", 550)]
+)
 async def test_transfers_need_a_files_name(line: str, code: int) -> None:
     async with running_server() as running:
         client = await running.client()
