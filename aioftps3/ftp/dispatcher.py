@@ -5,8 +5,8 @@ What must stay true:
 - A command is read only when the one before it has been answered; while a transfer runs, commands are read on, ABOR is
   obeyed at once, those marked `during_transfer` are answered between 150 and the final reply unless others wait before
   them, and the rest wait in order.
-- Each command gets exactly one final reply. No error ends the session; only QUIT, a lost control connection, a timeout
-  or the end of the daemon do.
+- Each command gets exactly one final reply. No error ends the session; only QUIT, a lost control connection, a timeout,
+  too many wrong passwords, bytes behind AUTH or the end of the daemon do.
 - A transfer never outlives its control connection, unless its file is already whole and being committed.
 """
 
@@ -16,9 +16,8 @@ import asyncio
 import contextlib
 import logging
 import secrets
-from collections import deque
 from collections.abc import Mapping
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import aioftp
 
@@ -30,9 +29,6 @@ from aioftps3.ftp.session import Session
 from aioftps3.storage.errors import StorageError
 
 __all__ = ("Dispatcher",)
-
-MAX_WAITING_COMMANDS = 64
-"""Commands that may wait for the end of a transfer; more is no client."""
 
 _LAST_WORD_SECONDS = 0.5
 """How long a client may take to read its last replies when the daemon is being stopped."""
@@ -47,9 +43,9 @@ class Dispatcher:
         self._session = session
         self._commands = commands
         self._draining = False
-        self._waiting: deque[CommandLine | BadLine] = deque()
         self._login_deadline = self._new_login_deadline()
         self._idle_reader: asyncio.Task[CommandLine | BadLine] | None = None
+        self._starting_tls: asyncio.Task[object] | None = None
 
     async def run(self, greeting: Reply) -> None:
         """Serve the client until it leaves. Raises LooksLikeTls when it begins with a TLS handshake, else nothing."""
@@ -74,11 +70,18 @@ class Dispatcher:
                 self._idle_reader.cancel()
             await self._session.channel.close()
 
+    @property
+    def waiting(self) -> int:
+        """Number of commands that wait for the end of the transfer."""
+        return len(self._session.waiting)
+
     def drain(self) -> None:
-        """End the session as soon as no transfer runs: an idle one at once, with 421."""
+        """End the session as soon as no transfer runs: an idle one at once with 421, in a TLS handshake without."""
         self._draining = True
         if self._idle_reader is not None:
             self._idle_reader.cancel()
+        if self._starting_tls is not None:
+            self._starting_tls.cancel()
 
     def _new_login_deadline(self) -> float:
         return asyncio.get_running_loop().time() + self._session.config.login_timeout
@@ -86,8 +89,8 @@ class Dispatcher:
     async def _next_command(self) -> CommandLine | BadLine:
         if self._draining:
             await self._say_goodbye()
-        if self._waiting:
-            return self._waiting.popleft()
+        if self._session.waiting:
+            return self._session.waiting.popleft()
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._session.config.idle_timeout
         if not self._session.authenticated:
@@ -107,10 +110,11 @@ class Dispatcher:
 
     async def _last_word(self, reply: Reply | None) -> None:
         """Send a reply at the end of the daemon, when nobody waits for a client that does not read."""
+        if reply is None or self._starting_tls is not None:  # in the middle of a handshake there are no replies
+            return
         with contextlib.suppress(ControlLost, TimeoutError):
             async with asyncio.timeout(_LAST_WORD_SECONDS):
-                if reply is not None:
-                    await self._session.send(reply)
+                await self._session.send(reply)
 
     async def _say_goodbye(self) -> NoReturn:
         await self._session.send(Reply(421, "The server is shutting down; please connect again."))
@@ -131,7 +135,9 @@ class Dispatcher:
         elif command is not None and command.transfer:
             await self._run_transfer(command, line)
         elif command is not None:
+            self._starting_tls = asyncio.current_task() if command.verb == "AUTH" else None
             reply = await self._final_reply(command, line)
+            self._starting_tls = None
             if reply is not None:
                 await self._session.send(reply)
 
@@ -187,10 +193,11 @@ class Dispatcher:
         aborted = False
         try:
             while not transfer.done():
-                if reading is None:
+                if reading is None and self._session.watched:
                     reading = asyncio.create_task(self._session.channel.read_command())
-                await asyncio.wait({transfer, reading}, return_when=asyncio.FIRST_COMPLETED)
-                if reading.done() and not transfer.done():
+                pending: set[asyncio.Future[Any]] = {transfer} if reading is None else {transfer, reading}
+                await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+                if reading is not None and reading.done() and not transfer.done():
                     aborted = await self._interrupt(reading.result())
                     reading = None
                     if aborted:
@@ -221,15 +228,12 @@ class Dispatcher:
             if command is not None and command.during_transfer and self._answers_now():
                 await self._execute(line)
                 return False
-        if len(self._waiting) >= MAX_WAITING_COMMANDS:
-            await self._session.send(Reply(421, "Too many commands during a transfer."))
-            raise ControlLost("too many commands during a transfer")
-        self._waiting.append(line)
+        self._session.waiting.append(line)
         return False
 
     def _answers_now(self) -> bool:
         """Whether an answer now keeps the order of replies: after the 150 and with no command waiting."""
-        return self._session.transfer is not None and self._session.transfer.announced and not self._waiting
+        return self._session.transfer is not None and self._session.transfer.announced and not self._session.waiting
 
     async def _stop(self, transfer: asyncio.Task[Reply | None]) -> None:
         """Cancel a transfer, or wait for it when its file is whole and being committed."""
@@ -243,7 +247,7 @@ class Dispatcher:
             reading.cancel()
         await asyncio.wait({reading})
         if not reading.cancelled() and reading.exception() is None:
-            self._waiting.append(reading.result())
+            self._session.waiting.append(reading.result())
 
     async def _report(self, transfer: asyncio.Task[Reply | None], verb: str, *, aborted: bool) -> None:
         if transfer.cancelled():

@@ -25,6 +25,12 @@ logger = logging.getLogger(__name__)
 _BACKLOG = 4
 """Connections that may queue at a passive port: the right one, and a few strangers to be refused."""
 
+_UNWANTED_HANDSHAKE_SECONDS = 3600.0
+"""For the handshake of a connection that no command has asked for yet; the session's own timeouts end it earlier."""
+
+_OUT_OF_RESOURCES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+"""Failures of accept that are ours and not the peer's."""
+
 _PORT_WAIT_SECONDS = 3.0
 """How long PASV waits for a port to become free before it answers 425."""
 
@@ -161,6 +167,7 @@ class PassiveListener:
         # Whether or not anybody waits for it, a failure is no news for asyncio's exception handler.
         self._connection.add_done_callback(lambda future: future.cancelled() or future.exception())
         self._handshake: asyncio.Task[None] | None = None
+        self._wanted = False
         self._loop.add_reader(sock, self._accept)
         self._expiry = self._loop.call_later(connect_timeout, self._expire)
 
@@ -169,8 +176,11 @@ class PassiveListener:
             return
         try:
             sock, address = self._sock.accept()
-        except OSError:  # the peer was gone before we came
-            return
+        except OSError as error:
+            if error.errno in _OUT_OF_RESOURCES:  # the connection stays in the queue and would wake us without an end
+                self._stop_listening()
+                self._fail(DataLost(f"cannot accept it: {error.strerror}"))
+            return  # else the peer was gone before we came
         if self._peer is not None and not same_host(address[0], self._peer):
             sock.close()
             self._on_foreign_peer(address[0])
@@ -178,6 +188,8 @@ class PassiveListener:
         self._stop_listening()
         sock.setblocking(False)
         self._handshake = asyncio.create_task(self._open(sock), name=f"data connection on port {self.port}")
+        if self._wanted:
+            self._limit_handshake()
 
     async def _open(self, sock: socket.socket) -> None:
         try:
@@ -185,12 +197,13 @@ class PassiveListener:
                 sock,
                 context=self._context,
                 stall_timeout=self._stall_timeout,
-                handshake_timeout=self._handshake_timeout,
+                handshake_timeout=_UNWANTED_HANDSHAKE_SECONDS,
             )
-        except DataLost as error:
-            if not self._connection.done():
-                self._connection.set_exception(error)
+        except Exception as error:  # noqa: BLE001  # whoever waits for the connection has to hear of it
+            self._fail(error)
             return
+        finally:
+            self._expiry.cancel()
         if self._connection.done():
             connection.abort()
         else:
@@ -199,7 +212,20 @@ class PassiveListener:
     def _expire(self) -> None:
         if self._sock is not None:
             self._stop_listening()
-            self._connection.set_exception(DataLost(f"no data connection within {self._connect_timeout:g} seconds"))
+            self._fail(DataLost(f"no data connection within {self._connect_timeout:g} seconds"))
+
+    def _limit_handshake(self) -> None:
+        """From now on the client is expected to do its handshake; many begin it only after the 150."""
+        self._expiry = self._loop.call_later(self._handshake_timeout, self._give_handshake_up)
+
+    def _give_handshake_up(self) -> None:
+        self._fail(DataLost(f"no TLS handshake on the data connection within {self._handshake_timeout:g} seconds"))
+        if self._handshake is not None:
+            self._handshake.cancel()
+
+    def _fail(self, error: Exception) -> None:
+        if not self._connection.done():
+            self._connection.set_exception(error)
 
     def _stop_listening(self) -> None:
         self._expiry.cancel()
@@ -210,18 +236,22 @@ class PassiveListener:
             self._pool.release(self.port)
 
     async def connection(self) -> DataConnection:
-        """The client's connection, its handshake done; waits for it the whole connect timeout from now on.
+        """The client's connection, its handshake done; the limits of both begin now.
 
         Raises DataLost when it does not come or its handshake fails.
         """
+        self._wanted = True
         if self._sock is not None:
             self._expiry.cancel()
             self._expiry = self._loop.call_later(self._connect_timeout, self._expire)
+        elif not self._connection.done():
+            self._limit_handshake()
         return await asyncio.shield(self._connection)
 
     def close(self) -> None:
         """Stop listening and drop the connection. Safe to call at any time, and twice."""
         self._stop_listening()
+        self._expiry.cancel()
         if self._handshake is not None:
             self._handshake.cancel()
         if not self._connection.done():

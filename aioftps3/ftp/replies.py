@@ -32,11 +32,6 @@ class Reply:
         lines.append(f"{self.code} {printable(self.end)}\r\n")
         return "".join(lines).encode("utf-8", "surrogateescape")
 
-    @property
-    def is_error(self) -> bool:
-        """Whether the code is 4yz or 5yz."""
-        return self.code >= 400
-
 
 class ReplyError(Exception):
     """Ends a command early with a reply that is already known."""

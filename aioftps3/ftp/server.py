@@ -139,9 +139,11 @@ class FtpsServer(aioftp.Server):
         """
         self._draining = True
         await self._stop_listening()
-        for dispatcher in self._sessions.values():
+        for task, dispatcher in self._sessions.items():
             if dispatcher is not None:
                 dispatcher.drain()
+            else:  # still in the handshake of implicit TLS
+                task.cancel()
         if self._sessions:
             await asyncio.wait(set(self._sessions), timeout=grace_seconds)
 
@@ -155,6 +157,11 @@ class FtpsServer(aioftp.Server):
             await asyncio.wait(tasks)
         for listener in self._listeners:
             await listener.wait_closed()
+
+    @property
+    def waiting_commands(self) -> int:
+        """Number of commands that wait for the end of their session's transfer."""
+        return sum(dispatcher.waiting for dispatcher in self._sessions.values() if dispatcher is not None)
 
     @property
     def sessions(self) -> int:
@@ -191,15 +198,17 @@ class FtpsServer(aioftp.Server):
         self._per_address[peer] += 1
         task = asyncio.create_task(self._serve(reader, writer, implicit=implicit), name=f"session of {peer}")
         self._sessions[task] = None
-        task.add_done_callback(lambda done: self._ended(done, peer))
+        task.add_done_callback(lambda done: self._ended(done, peer, writer))
 
-    def _ended(self, task: asyncio.Task[None], peer: str) -> None:
+    def _ended(self, task: asyncio.Task[None], peer: str, writer: asyncio.StreamWriter) -> None:
         self._sessions.pop(task, None)
         self.available_connections.release()
         self._per_address[peer] -= 1
         if not self._per_address[peer]:
             del self._per_address[peer]
-        if not task.cancelled() and (error := task.exception()) is not None:
+        if task.cancelled():  # perhaps before its first step
+            writer.transport.abort()
+        elif (error := task.exception()) is not None:
             logger.error("session of %s ended by %r", peer, error, exc_info=error)
 
     async def dispatcher(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -253,6 +262,14 @@ class FtpsServer(aioftp.Server):
                     "clear text from %s on the implicit-TLS port %d: explicit TLS (AUTH TLS) is on port %d",
                     peer,
                     self._port("implicit"),
+                    self._port("explicit"),
+                )
+            elif isinstance(cause, TimeoutError):  # what clients of explicit TLS do: they wait for a greeting
+                logger.warning(
+                    "no TLS handshake from %s on the implicit-TLS port %d in %g s: explicit TLS is on port %d",
+                    peer,
+                    self._port("implicit"),
+                    self.config.tls_handshake_timeout,
                     self._port("explicit"),
                 )
             else:

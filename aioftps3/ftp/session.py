@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 import time
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
@@ -16,6 +17,7 @@ from aioftps3.ftp.config import FtpConfig
 from aioftps3.ftp.control import ControlChannel
 from aioftps3.ftp.data import DataConnection
 from aioftps3.ftp.listing import DEFAULT_FACTS
+from aioftps3.ftp.parsing import BadLine, CommandLine
 from aioftps3.ftp.passive import PassiveListener, PortPool
 from aioftps3.ftp.pathio import S3PathIO
 from aioftps3.ftp.replies import Reply, ReplyError
@@ -23,9 +25,12 @@ from aioftps3.storage import paths
 from aioftps3.storage.tree import Entry
 from aioftps3.tls import TlsContexts
 
-__all__ = ("MAX_LOGIN_TRIES", "Session", "SessionParts", "Transfer")
+__all__ = ("MAX_LOGIN_TRIES", "MAX_WAITING_COMMANDS", "Session", "SessionParts", "Transfer")
 
 logger = logging.getLogger(__name__)
+
+MAX_WAITING_COMMANDS = 64
+"""Commands that may wait for the end of a transfer; the control connection is not read beyond them."""
 
 MAX_LOGIN_TRIES = 5
 """Wrong passwords on one connection before it is closed."""
@@ -110,12 +115,19 @@ class Session:
         self.only_extended_passive = False
         self.listener: PassiveListener | None = None
         self.transfer: Transfer | None = None
+        self.waiting: deque[CommandLine | BadLine] = deque()
+        """Lines that came during a transfer and are not answered yet."""
         self.closing = False
         """Set by QUIT: the session ends when the command has been answered."""
 
+    @property
+    def watched(self) -> bool:
+        """Whether the control connection is being read, so that its end would be noticed."""
+        return len(self.waiting) < MAX_WAITING_COMMANDS
+
     async def send(self, reply: Reply) -> None:
         """Send a reply now; commands use it for preliminary replies, the final one they return."""
-        self.log.debug("< %s", reply.code, extra={"reply": reply.text})
+        self.log.debug("< %d %s", reply.code, reply.text)
         await self.channel.send(reply)
 
     def resolve(self, argument: str) -> PurePosixPath:

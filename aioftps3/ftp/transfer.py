@@ -96,7 +96,7 @@ async def _check_end(session: Session, data: DataConnection) -> None:
             raise ReplyError(426, "Upload ended without TLS close_notify and may be cut, nothing stored.")
         # A client that was killed closes its control connection too, and the session then cancels this transfer.
         await asyncio.sleep(max(_GRACE_SECONDS, _GRACE_ROUND_TRIPS * session.channel.round_trip_seconds))
-        if session.channel.lost:
+        if session.channel.lost or not session.watched:
             raise ReplyError(426, "Upload cut, nothing stored.")
     announced = session.allocated
     if announced is not None and session.transfer_type == "I" and announced != data.bytes_received:

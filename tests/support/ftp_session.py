@@ -14,7 +14,7 @@ import re
 import socket
 import ssl
 import struct
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -514,6 +514,13 @@ def serving(
 
 
 KINDS = ("clear", "tls1.2", "tls1.3")
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Let the server work until ``condition`` holds."""
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while not condition():  # noqa: ASYNC110  # what is looked at tells nobody when it changes
+            await asyncio.sleep(0)
 
 
 async def settle() -> None:

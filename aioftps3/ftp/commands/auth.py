@@ -65,7 +65,8 @@ async def auth(session: Session, argument: str) -> Reply | None:
         return Reply(504, "Only AUTH TLS is known here.")
     if session.channel.encrypted:
         return Reply(503, "The control connection is encrypted already.")
-    started = await session.channel.start_tls(
+    # Lines that were read in clear text during a transfer are behind AUTH just as those in the same segment.
+    started = not session.waiting and await session.channel.start_tls(
         session.parts.contexts.control,
         Reply(234, "Begin the TLS handshake."),
         timeout=session.config.tls_handshake_timeout,

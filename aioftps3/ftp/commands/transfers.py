@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import logging
 import socket
 
 from aioftps3.ftp.commands.table import Command
@@ -36,7 +37,7 @@ async def epsv(session: Session, argument: str) -> Reply:
         return Reply(200, "From now on only EPSV is allowed.")
     own = "2" if ":" in _plain(session.local) else "1"
     if protocol not in ("", own):
-        if protocol in ("1", "2"):
+        if protocol.isdecimal():
             return Reply(522, f"Network protocol not supported on this connection, use ({own})")
         return Reply(501, "EPSV takes 1, 2 or ALL.")
     session.check_protection()
@@ -53,7 +54,10 @@ def _plain(address: str) -> str:
 
 async def _public_ipv4(session: Session) -> ipaddress.IPv4Address:
     """The address for 227: the configured one, resolved anew each time because it may change, or our own."""
-    host = session.config.public_host or _plain(session.local)
+    local = _plain(session.local)
+    if ":" in local:  # the port will listen on this address, which PASV cannot tell
+        raise ReplyError(425, "There is no IPv4 address to connect to: use EPSV.")
+    host = session.config.public_host or local
     try:
         return ipaddress.IPv4Address(host)
     except ValueError:
@@ -78,7 +82,7 @@ async def _listen(session: Session) -> PassiveListener:
         session.log.warning("all data ports are in use")
         raise ReplyError(425, "All data ports are in use: try again.") from error
     except OSError as error:
-        session.log.exception("cannot listen for a data connection on %s", local)
+        session.log.log(logging.ERROR, "cannot listen for a data connection on %s: %s", local, error)
         raise ReplyError(425, "Cannot listen for a data connection.") from error
 
     def on_foreign_peer(address: str) -> None:

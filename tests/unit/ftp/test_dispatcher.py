@@ -7,8 +7,8 @@ import logging
 
 import pytest
 
-from aioftps3.ftp.dispatcher import MAX_WAITING_COMMANDS
 from aioftps3.ftp.parsing import LINE_LIMIT
+from aioftps3.ftp.session import MAX_WAITING_COMMANDS
 from aioftps3.storage import errors
 from aioftps3.storage.errors import StorageError
 from tests.support.ftp_session import (
@@ -20,6 +20,7 @@ from tests.support.ftp_session import (
     encrypted,
     running_server,
     serving,
+    until,
 )
 
 SCRIPT = (
@@ -349,15 +350,44 @@ async def test_a_bad_line_during_a_transfer_is_answered_after_it() -> None:
         assert await client.replies(3) == [226, 500, 500]
 
 
-async def test_a_flood_of_commands_during_a_transfer_ends_the_session_and_stores_nothing() -> None:
-    async with running_server() as running:
+async def test_a_flood_of_commands_during_a_transfer_is_answered_after_it() -> None:
+    """Past a limit the control connection is not read: TCP holds the client back, and nothing is lost."""
+    async with running_server(encrypted()) as running:
         client = await running.client()
         wire = await client.open_data("STOR file")
-        await client.send(*["PWD"] * (MAX_WAITING_COMMANDS + 1))
-        assert (await client.reply()).code == 421
-        assert await client.at_end()
-        assert await wire.receive() == b""
+        await client.send(*["PWD"] * (3 * MAX_WAITING_COMMANDS))
+        await wire.send(b"data")
+        await wire.end_in_order()
+        assert await client.replies(1 + 3 * MAX_WAITING_COMMANDS) == [226] + [257] * (3 * MAX_WAITING_COMMANDS)
+        assert running.store.contents == {"file": b"data"}
+
+
+async def test_a_bare_fin_behind_a_flood_of_commands_proves_nothing() -> None:
+    """The control connection is not read then, so that its end would not be noticed."""
+    async with running_server(clear_text()) as running:
+        client = await running.client()
+        wire = await client.open_data("STOR file")
+        await client.send(*["PWD"] * (2 * MAX_WAITING_COMMANDS))
+        await wire.send(b"data")
+        await until(lambda: running.server.waiting_commands >= MAX_WAITING_COMMANDS)
+        wire.close()
+        assert (await client.reply()).code == 426
         assert running.store.contents == {}
+
+
+async def test_commands_in_clear_text_that_wait_behind_auth_are_refused_as_injection() -> None:
+    """They were read during a transfer, long before the handshake, and would be answered as if they had come in it."""
+    async with running_server(clear_text()) as running:
+        client = await running.client()
+        held = running.store.hold("PutObject")
+        wire = await client.open_data("STOR file")
+        await wire.end_in_order()
+        await running.store.reached["PutObject"].wait()
+        await client.send("AUTH TLS", f"USER {LOGIN}", f"PASS {PASSWORD}")
+        await until(lambda: running.server.waiting_commands >= 3)
+        held.set()
+        assert await client.replies(2) == [226, 421]
+        assert await client.at_end()
 
 
 async def test_abor_overtakes_commands_that_wait() -> None:

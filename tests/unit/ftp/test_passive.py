@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from aioftps3.ftp import passive
-from aioftps3.ftp.data import DataLost
+from aioftps3.ftp.data import DataConnection, DataLost
 from aioftps3.ftp.passive import NoFreePort, PassiveListener, PortPool, same_host
 from tests.support.ftp_session import FOREIGN_HOST, HOST, Wire, client_context, open_sockets, server_contexts, settle
 
@@ -326,3 +326,36 @@ async def test_tls_before_and_after_the_transfer_command_both_work() -> None:
             if waiting is not None:
                 await waiting
             wire.close()
+
+
+async def test_a_lack_of_descriptors_fails_the_listener_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The connection would stay in the queue and wake the loop without an end."""
+    async with a_door() as door:
+        sock = door.listener._sock
+        assert sock is not None
+
+        class Exhausted:
+            def accept(self) -> None:
+                raise OSError(errno.EMFILE, "too many open files")
+
+            def __getattr__(self, name: str) -> object:
+                return getattr(sock, name)
+
+        monkeypatch.setattr(door.listener, "_sock", Exhausted())
+        with contextlib.suppress(ConnectionError):  # the listener may be closed before the connection is reported
+            (await Wire.connect(door.listener.port)).close()
+        with pytest.raises(DataLost, match="too many open files"):
+            await door.listener.connection()
+
+
+async def test_an_unforeseen_failure_reaches_whoever_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fail(sock: socket.socket, **_: object) -> None:
+        sock.close()
+        raise RuntimeError("unforeseen")
+
+    monkeypatch.setattr(DataConnection, "open", fail)
+    async with a_door() as door:
+        wire = await Wire.connect(door.listener.port)
+        with pytest.raises(RuntimeError, match="unforeseen"):
+            await door.listener.connection()
+        wire.close()

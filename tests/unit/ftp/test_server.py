@@ -29,6 +29,7 @@ from tests.support.ftp_session import (
     running_server,
     server_contexts,
     settle,
+    until,
 )
 
 CLIENT_HELLO = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(600)
@@ -144,11 +145,16 @@ async def test_clear_text_on_the_implicit_port_is_closed_and_the_log_says_which_
     assert f"on port {ports[0]}" in message
 
 
-async def test_a_silent_client_of_the_implicit_port_is_dropped() -> None:
+async def test_a_silent_client_of_the_implicit_port_is_dropped_and_the_log_says_which_port_to_use(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """What real clients of explicit TLS do there: they wait for a greeting."""
     async with running_server(encrypted(tls_handshake_timeout=0.05)) as running:
         wire = await Wire.connect(running.port("implicit"))
         running.wires.append(wire)
         assert await wire.receive() == b""
+        (message,) = warnings_of(caplog)
+        assert f"explicit TLS is on port {running.port('explicit')}" in message
         await running.server.drain(5)
         assert running.server.sessions == 0
 
@@ -364,3 +370,18 @@ async def test_close_before_start_and_twice_is_harmless() -> None:
     await server.start()
     await server.close()
     await server.close()
+
+
+@pytest.mark.parametrize("kind", ["implicit", "explicit"])
+async def test_a_silent_peer_in_a_handshake_does_not_hold_up_a_drain(kind: str) -> None:
+    async with running_server(encrypted(tls_handshake_timeout=60)) as running:
+        wire = await Wire.connect(running.port(kind))
+        running.wires.append(wire)
+        if kind == "explicit":
+            client = FtpClient(wire, running)
+            assert (await client.reply()).code == 220
+            await client.expect(234, "AUTH TLS")
+        await until(lambda: running.server.sessions == 1)
+        async with asyncio.timeout(5):
+            await running.server.drain(60)
+        assert running.server.sessions == 0
