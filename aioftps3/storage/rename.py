@@ -1,15 +1,17 @@
 """Moving all keys of a directory: copies, then deletes, as S3 has no rename.
 
-Nothing is deleted before every copy is confirmed. So a rename that fails or is cut short leaves the whole source and a
-part of the target, or, if it was deleting already, the whole target and the last part of the source.
+Nothing of the source is deleted before every copy is confirmed. When copying fails, the copies are taken away again, so
+that the rename can be repeated. One that is cut short leaves the whole source and a part of the target, or, if it was
+deleting already, the whole target and the last part of the source.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Iterable, Sequence
 
-from aioftps3.storage.errors import Changed, StorageError
+from aioftps3.storage.errors import Changed, NotFound, StorageError
 from aioftps3.storage.store import DELETE_LIMIT, ObjectInfo, ObjectStore
 
 __all__ = ("COPIES_IN_FLIGHT", "copy_below", "delete_all", "keys_below")
@@ -17,6 +19,11 @@ __all__ = ("COPIES_IN_FLIGHT", "copy_below", "delete_all", "keys_below")
 COPIES_IN_FLIGHT = 8
 """Copies of one directory that run at the same time: enough to hide the latency of the store, few enough to leave
 connections to the other sessions."""
+
+UNDO_SECONDS = 10.0
+"""What taking copies away again may take: a client waits for its answer, and the store may be the reason for it."""
+
+log = logging.getLogger(__name__)
 
 
 async def keys_below(store: ObjectStore, prefix: str) -> AsyncIterator[ObjectInfo]:
@@ -31,15 +38,25 @@ async def keys_below(store: ObjectStore, prefix: str) -> AsyncIterator[ObjectInf
             return
 
 
-async def copy_below(store: ObjectStore, source: str, target: str) -> list[str]:
+async def copy_below(store: ObjectStore, source: str, target: str, *, keep: str | None = None) -> list[str]:
     """Copy all keys that begin with ``source`` to ``target``; returns the source's keys.
 
-    When it returns, every copy was confirmed and has been found under its new key. Raises Changed when a source was
-    replaced meanwhile or a copy is missing, NotFound when a source was deleted; whatever else the store raises.
+    When it returns, every copy was confirmed and has been found under its new key. When it fails, the copies that were
+    confirmed are deleted as far as the store lets that happen; not so when it is cancelled. ``keep``, a key of the
+    target that was there before, stays. Raises Changed when a source was replaced meanwhile or a copy is missing,
+    NotFound when a source was deleted; whatever else the store raises.
     """
     objects = [info async for info in keys_below(store, source)]
-    await _copy_all(store, objects, source, target)
-    await _confirm(store, objects, source, target)
+    copied: list[ObjectInfo] = []
+    try:
+        await _copy_all(store, objects, source, target, copied)
+        await _confirm(store, objects, source, target)
+    except NotFound:
+        # Someone else deletes the source, perhaps as the end of the same rename: then the copies are all there is.
+        raise
+    except StorageError:
+        await _undo(store, copied, source, target, keep)
+        raise
     return [info.key for info in objects]
 
 
@@ -49,20 +66,44 @@ async def delete_all(store: ObjectStore, keys: Sequence[str]) -> None:
         await store.delete(keys[start : start + DELETE_LIMIT])
 
 
-async def _copy_all(store: ObjectStore, objects: Iterable[ObjectInfo], source: str, target: str) -> None:
+async def _copy_all(
+    store: ObjectStore, objects: Iterable[ObjectInfo], source: str, target: str, copied: list[ObjectInfo]
+) -> None:
+    """Copy, and note in ``copied`` what is confirmed. After a failure no copy is begun, but those on their way are
+    waited for: what became of a request that is cut off would be unknown."""
     waiting = iter(objects)
+    failures: list[StorageError] = []
 
     async def copy_next() -> None:
         for info in waiting:
-            await store.copy(info, target + info.key[len(source) :])
+            try:
+                await store.copy(info, target + info.key[len(source) :])
+            except StorageError as error:
+                failures.append(error)
+            else:
+                copied.append(info)
+            if failures:
+                return
 
     try:
         async with asyncio.TaskGroup() as group:
             for _ in range(COPIES_IN_FLIGHT):
                 group.create_task(copy_next())
-    except BaseExceptionGroup as failures:
-        storage, _ = failures.split(StorageError)
-        raise (failures if storage is None else storage).exceptions[0] from None
+    except BaseExceptionGroup as faults:
+        raise faults.exceptions[0] from None
+    if failures:
+        raise next((error for error in failures if isinstance(error, NotFound)), failures[0])
+
+
+async def _undo(store: ObjectStore, copied: Iterable[ObjectInfo], source: str, target: str, keep: str | None) -> None:
+    """Delete the copies whose sources still are what was copied; a failure is only logged."""
+    try:
+        async with asyncio.timeout(UNDO_SECONDS):
+            there = {info.key: info.etag async for info in keys_below(store, source)}
+            same = (target + info.key[len(source) :] for info in copied if there.get(info.key) == info.etag)
+            await delete_all(store, [key for key in same if key != keep])
+    except (StorageError, TimeoutError) as error:
+        log.warning("copies of a rename that failed stay below %s: %s", target, type(error).__name__)
 
 
 async def _confirm(store: ObjectStore, objects: Iterable[ObjectInfo], source: str, target: str) -> None:

@@ -179,8 +179,9 @@ class Tree:
         source is not the one that `rename_source` saw.
 
         A directory: every key below it is copied (8 at a time) and confirmed, then all of them are deleted. Raises
-        Exists when the target is a file, or a directory with something in it; NotFound; Changed. When it fails, nothing
-        has been deleted, and what was copied stays; when it is cut short while deleting, the target is complete.
+        Exists when the target is a file, or a directory with something in it; NotFound; Changed. When copying fails,
+        nothing of the source has been deleted, and the copies are deleted (not those of a source that vanished), so
+        that it can be repeated; when it is cut short, what was copied stays, and while deleting that is everything.
         """
         if source.path == target:
             return
@@ -237,7 +238,7 @@ class Tree:
             raise Exists
         if is_directory and any(info.key != new for info in await self._first_below(new, 2)):
             raise Exists
-        keys = await copy_below(self._store, old, new)
+        keys = await copy_below(self._store, old, new, keep=new if is_directory else None)
         if not keys:
             if old not in self._emptied:
                 raise NotFound

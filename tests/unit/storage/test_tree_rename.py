@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import pytest
 
-from aioftps3.storage.errors import Changed, Denied, Exists, IsADirectory, NameInvalid, NotFound, Unavailable
+from aioftps3.storage.errors import Busy, Changed, Denied, Exists, IsADirectory, NameInvalid, NotFound, Unavailable
 from aioftps3.storage.paths import ROOT
 from aioftps3.storage.tree import Entry
 from tests.support.tree_scene import Scene, path
@@ -114,18 +114,66 @@ class TestRename:
         await scene.rename("/d/f", "/f")
         assert await scene.names("/") == ["d/", "f"]
 
-    async def test_a_failed_copy_deletes_nothing(self) -> None:
-        scene = Scene(*(f"d/{number}" for number in range(20)))
+    @pytest.mark.parametrize("there", [(), ("e/",)])
+    @pytest.mark.parametrize(("operation", "at"), [("CopyObject", "e/7"), ("ListObjectsV2", "e/")])
+    async def test_a_directory_rename_that_failed_can_be_repeated(
+        self, there: tuple[str, ...], operation: str, at: str
+    ) -> None:
+        keys = ["d/", *(f"d/{number}" for number in range(20))]
+        scene = Scene(*keys, *there)
 
-        def fail(operation: str, key: str, when: str) -> None:
-            if operation == "CopyObject" and key == "e/7":
+        def fail(happening: str, key: str, when: str) -> None:
+            if (happening, key, when) == (operation, at, "before") and "CopyObject" in scene.store.operations():
                 raise Unavailable
 
         scene.store.point = fail
         with pytest.raises(Unavailable):
             await scene.rename("/d", "/e")
-        assert {f"d/{number}" for number in range(20)} <= set(scene.keys)
+        assert scene.keys == sorted([*keys, *there])
         assert len(scene.locks) == 0
+        scene.store.point = lambda operation, key, when: None
+        await scene.rename("/d", "/e")
+        assert scene.keys == sorted(key.replace("d/", "e/") for key in keys)
+
+    async def test_a_failed_copy_deletes_nothing_of_the_source(self) -> None:
+        """Also when its copies cannot be taken away again."""
+        keys = {f"d/{number}" for number in range(20)}
+        scene = Scene(*keys)
+
+        def fail(operation: str, key: str, when: str) -> None:
+            if (operation == "CopyObject" and key == "e/7") or operation.startswith("DeleteObject"):
+                raise Busy
+
+        scene.store.point = fail
+        with pytest.raises(Busy):
+            await scene.rename("/d", "/e")
+        assert keys < set(scene.keys)
+
+    async def test_copies_stay_when_somebody_else_deletes_the_source(self) -> None:
+        """Another daemon may end the same rename; without the copies nothing would be left."""
+        keys = [f"d/{number:02}" for number in range(20)]
+        scene = Scene(*keys)
+
+        def drop(operation: str, key: str, when: str) -> None:
+            if operation == "CopyObject" and key == "e/12" and when == "before":
+                for source in keys:
+                    scene.store.drop(source)
+
+        scene.store.point = drop
+        with pytest.raises(NotFound):
+            await scene.rename("/d", "/e")
+        assert {f"e/{number:02}" for number in range(4)} <= set(scene.keys)
+
+    async def test_the_target_is_locked_too(self) -> None:
+        scene = Scene("f", "d/g")
+        for source, target in (("/f", "/h"), ("/d", "/e")):
+            async with scene.locks.exclusive(target):
+                rename = asyncio.create_task(scene.rename(source, target))
+                for _ in range(50):
+                    await asyncio.sleep(0)
+                assert "CopyObject" not in scene.store.operations()
+            await rename
+            scene.store.requests.clear()
 
     async def test_a_write_into_a_moving_directory_waits_and_is_not_lost(self) -> None:
         scene = Scene("d/f")
