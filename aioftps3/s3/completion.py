@@ -175,8 +175,9 @@ async def _resolved(
     return written
 
 
-async def abort(client: S3Client, key: str, upload_id: str, *, parts_were_cut: bool) -> None:
-    """Abort an upload; when parts were cut off on their way, see that none of them came to life afterwards.
+async def abort(client: S3Client, key: str, upload_id: str, *, late_parts: bool) -> None:
+    """Abort an upload; with `late_parts`, when some were cut off on their way or their answers were lost, see that none
+    of them came to life afterwards.
 
     Raises:
         S3Error: S3 could not be told.
@@ -184,7 +185,7 @@ async def abort(client: S3Client, key: str, upload_id: str, *, parts_were_cut: b
     pause = ABORT_PAUSE_SECONDS
     for left in reversed(range(ABORT_TRIES)):
         await client.abort_multipart_upload(key, upload_id)
-        if not parts_were_cut:
+        if not late_parts:
             return
         try:
             page = await client.list_parts(key, upload_id)
@@ -204,6 +205,6 @@ async def drop(client: S3Client, key: str, creating: asyncio.Task[str]) -> None:
     if creating.cancelled() or creating.exception() is not None:
         return
     try:
-        await abort(client, key, creating.result(), parts_were_cut=True)
+        await abort(client, key, creating.result(), late_parts=True)
     except S3Error as error:
         log.warning("a multipart upload was left behind: %s", error)

@@ -20,7 +20,7 @@ from aioftps3.s3 import checksums, completion
 from aioftps3.s3.budget import ByteBudget
 from aioftps3.s3.checksums import Algorithm, Checksum
 from aioftps3.s3.client import S3Client
-from aioftps3.s3.errors import NoSuchKey, PreconditionFailed, RequestInvalid, TooLarge, UploadEnded
+from aioftps3.s3.errors import NoSuchKey, PreconditionFailed, RequestInvalid, S3Error, TooLarge, UploadEnded
 from aioftps3.s3.models import Body, BytesBody, CompletedPart, UploadResult, slices
 from aioftps3.s3.parts import LARGEST_PART_BYTES, PART_BYTES, PARTS, plan_parts
 
@@ -132,7 +132,7 @@ class Upload:
         self._creating: asyncio.Task[str] | None = None
         self._sending: set[asyncio.Task[CompletedPart]] = set()
         self._sent: list[CompletedPart] = []
-        self._parts_were_cut = False
+        self._late_parts = False
         self._ending = asyncio.Lock()
 
     @property
@@ -201,7 +201,7 @@ class Upload:
             try:
                 upload_id = await self._created_id()
                 if upload_id is not None:
-                    await completion.abort(self._client, self._key, upload_id, parts_were_cut=self._parts_were_cut)
+                    await completion.abort(self._client, self._key, upload_id, late_parts=self._late_parts)
             except asyncio.CancelledError:
                 self._drop_later()
                 raise
@@ -229,8 +229,13 @@ class Upload:
                 raise TooLarge("EntityTooLarge", 400, operation="UploadPart")
             size = self.plan.size(self._number + 1)
             await self._budget.acquire(size)
+            try:
+                buffer = self._budget.take_buffer(size)
+            except MemoryError:
+                self._budget.release(size)
+                raise
             self._number += 1
-            self._part = _Part(self._number, self._budget.take_buffer(size), self._algorithms)
+            self._part = _Part(self._number, buffer, self._algorithms)
             self._raise_failure()
         return self._part
 
@@ -341,6 +346,8 @@ class Upload:
                 self._failure = self._failure or UploadEnded("sending a part was cancelled")
             elif (error := task.exception()) is not None:
                 self._failure = self._failure or error
+                if isinstance(error, S3Error) and error.may_have_acted:
+                    self._late_parts = True
             else:
                 self._sent.append(task.result())
 
@@ -352,7 +359,7 @@ class Upload:
     def _cut_parts(self) -> None:
         for task in self._sending:
             if task.cancel():
-                self._parts_were_cut = True
+                self._late_parts = True
         self._give_back_current()
 
     def _give_back_current(self) -> None:

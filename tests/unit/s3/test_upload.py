@@ -8,6 +8,7 @@ import pytest
 from aioftps3.s3 import checksums
 from aioftps3.s3.budget import ByteBudget
 from aioftps3.s3.checksums import Algorithm
+from aioftps3.s3.completion import find_written
 from aioftps3.s3.errors import (
     ConnectionBroken,
     PreconditionFailed,
@@ -351,6 +352,17 @@ async def test_a_conditional_complete_is_repeated_after_a_failure_of_s3() -> Non
     assert fake.count("CompleteMultipartUpload") == 2
 
 
+async def test_a_write_of_another_size_is_not_taken_for_ours() -> None:
+    fake = FakeS3()
+    fake.objects["k"] = b"four"
+    fake.metadata["k"] = {WRITE_ID_METADATA: "ours"}
+    client = client_of(fake)
+    assert await find_written(client, "k", token="ours", size=5) is None
+    found = await find_written(client, "k", token="ours", size=4)
+    assert found is not None
+    assert found.size == 4
+
+
 async def test_another_writers_object_is_not_taken_for_ours() -> None:
     fake, budget = FakeS3(), ByteBudget(10 * PART)
     fake.objects["k"] = content(3 * PART)
@@ -419,6 +431,37 @@ async def test_abort_is_repeated_while_parts_come_to_life(monkeypatch: pytest.Mo
     await upload.abort()
     assert fake.count("AbortMultipartUpload") == 3
     assert fake.parts_in_flight == 0
+    assert fake.uploads == {}
+    assert is_whole(budget)
+
+
+async def test_a_part_whose_answer_was_lost_may_come_to_life_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aioftps3.s3.completion.ABORT_PAUSE_SECONDS", 0.0)
+    fake, budget = FakeS3(), ByteBudget(10 * PART)
+    fake.faults["UploadPart", 0] = LostAfter()
+    fake.late_parts = 1
+    upload = Upload(client_of(fake, retry=NO_RETRIES), "k", budget=budget, part_size=PART)
+    await upload.write(content(PART + 1))
+    with pytest.raises(ConnectionBroken):
+        await upload.complete()
+    await upload.abort()
+    assert fake.count("AbortMultipartUpload") == 2
+    assert fake.uploads == {}
+    assert is_whole(budget)
+
+
+async def test_a_part_that_gets_no_memory_gives_its_bytes_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake, budget = FakeS3(), ByteBudget(10 * PART)
+    upload = Upload(client_of(fake), "k", budget=budget, part_size=PART)
+    await upload.write(content(PART))
+
+    def no_memory(size: int) -> bytearray:
+        raise MemoryError
+
+    monkeypatch.setattr(budget, "take_buffer", no_memory)
+    with pytest.raises(MemoryError):
+        await upload.write(b"x")
+    await upload.abort()
     assert fake.uploads == {}
     assert is_whole(budget)
 
