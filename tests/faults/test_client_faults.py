@@ -323,6 +323,7 @@ async def test_a_stop_after_the_grace_leaves_nothing_of_an_upload(stage: str) ->
         await scene.server.close()
         assert scene.content("file") == OLD
         assert not scene.remains()
+        assert await client.replies(2) == [426, 421]
         assert await client.at_end()
 
 
