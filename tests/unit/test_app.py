@@ -10,10 +10,10 @@ import ssl
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 from cryptography.hazmat.primitives import serialization
@@ -24,13 +24,17 @@ from aioftps3.certificates import fingerprint, make_self_signed
 from aioftps3.embedded import Answer, Call, EmbeddedS3, Proceed, Refusal
 from aioftps3.ftp.config import FtpConfig, RequireTls, UploadEnd
 from aioftps3.options import Settings
+from aioftps3.s3.budget import ByteBudget
 from aioftps3.s3.checksums import Algorithm
+from aioftps3.s3.client import S3Client
 from aioftps3.s3.credentials import StaticCredentials
 from aioftps3.s3.errors import NoSuchKey
 from aioftps3.s3.models import Body, BytesBody, RequestEvent
 from aioftps3.s3.transport import AiohttpTransport, Request, Response
+from aioftps3.s3.upload import Upload
 from aioftps3.settings import SettingsError, load
-from aioftps3.storage import VirtualPath
+from aioftps3.storage import VirtualPath, s3store
+from aioftps3.storage.errors import Exists
 
 SECRET = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
 PASSWORD = "correct horse battery staple"
@@ -51,6 +55,7 @@ LOCAL = {
     "AIOFTPS3_SHUTDOWN_GRACE": "10",
 }
 WAIT_SECONDS = 15
+MIB = 1024 * 1024
 
 
 # -- the parts ----------------------------------------------------------------------------------------------------
@@ -64,6 +69,117 @@ def test_the_words_of_the_settings_are_those_of_the_server() -> None:
 
 def test_the_defaults_of_the_settings_are_those_of_the_server() -> None:
     assert app.ftp_config(load(README)) == FtpConfig()
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "field", "value"),
+    [
+        ("AIOFTPS3_HOST", "127.0.0.1,::1", "hosts", ("127.0.0.1", "::1")),
+        ("AIOFTPS3_PORT", "2121", "port", 2121),
+        ("AIOFTPS3_IMPLICIT_PORT", "990", "implicit_port", 990),
+        ("AIOFTPS3_DATA_PORTS", "30000-30002", "data_ports", (30000, 30001, 30002)),
+        ("AIOFTPS3_PUBLIC_HOST", "192.0.2.1", "public_host", "192.0.2.1"),
+        ("AIOFTPS3_REQUIRE_TLS", "control", "require_tls", RequireTls.CONTROL),
+        ("AIOFTPS3_UPLOAD_END", "strict", "upload_end", UploadEnd.STRICT),
+        ("AIOFTPS3_MAX_SESSIONS", "11", "max_sessions", 11),
+        ("AIOFTPS3_MAX_SESSIONS_PER_ADDRESS", "12", "max_sessions_per_address", 12),
+        ("AIOFTPS3_LOGIN_TIMEOUT", "13", "login_timeout", 13.0),
+        ("AIOFTPS3_IDLE_TIMEOUT", "14", "idle_timeout", 14.0),
+        ("AIOFTPS3_DATA_CONNECT_TIMEOUT", "15", "data_connect_timeout", 15.0),
+        ("AIOFTPS3_STALL_TIMEOUT", "16", "stall_timeout", 16.0),
+        ("AIOFTPS3_TLS_HANDSHAKE_TIMEOUT", "17", "tls_handshake_timeout", 17.0),
+        ("AIOFTPS3_REQUIRE_TLS_RESUMPTION", "true", "require_tls_resumption", True),
+        ("AIOFTPS3_ALLOW_FOREIGN_DATA_PEER", "true", "allow_foreign_data_peer", True),
+    ],
+)
+def test_each_setting_of_the_server_reaches_it_alone(name: str, text: str, field: str, value: object) -> None:
+    config = app.ftp_config(load({**README, name: text}))
+    assert {each.name for each in fields(FtpConfig) if getattr(config, each.name) != each.default} == {field}
+    assert getattr(config, field) == value
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "argument", "value"),
+    [
+        ("AIOFTPS3_MEMORY_BUDGET", "64MiB", "budget", 64 * MIB),
+        ("AIOFTPS3_PART_SIZE", "16MiB", "part_size", 16 * MIB),
+        ("AIOFTPS3_PARTS_IN_FLIGHT", "7", "parts_in_flight", 7),
+        ("AIOFTPS3_EQUAL_PARTS", "true", "equal_parts", True),
+        ("AIOFTPS3_NO_OVERWRITE", "true", "if_none_match", "*"),
+    ],
+)
+async def test_each_setting_of_uploads_reaches_them_alone(
+    name: str, text: str, argument: str, value: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[dict[str, object]] = []
+
+    class Watched(Upload):
+        def __init__(self, client: S3Client, key: str, *, budget: ByteBudget, **given: Any) -> None:
+            asked.append({**given, "budget": budget.total})
+            super().__init__(client, key, budget=budget, **given)
+
+    monkeypatch.setattr(s3store, "Upload", Watched)
+    for environ in (README, {**README, name: text}):
+        settings = load(environ)
+        client = app.s3_client(settings, Nowhere(), StaticCredentials("AK", "SK"))
+        app.tree_factory(settings, client)(User("joe")).open_write(VirtualPath("/f"))
+    before, after = asked
+    assert {key for key in after if before[key] != after[key]} == {argument}
+    assert after[argument] == value
+
+
+async def test_trees_of_all_sessions_share_their_locks_and_what_was_emptied() -> None:
+    async with EmbeddedS3(bucket="my-bucket-name", access_key="AKIDEXAMPLE", secret_key=SECRET) as s3:
+        settings = load({**README, "AWS_S3_BUCKET_HOST": s3.url, "AWS_S3_BUCKET_REGION": ""})
+        transport = app.s3_transport(settings)
+        client = app.s3_client(settings, transport, StaticCredentials("AKIDEXAMPLE", SECRET))
+        open_tree = app.tree_factory(settings, client)
+        one, other = open_tree(User("joe")), open_tree(User("ann"))
+        s3.put("d/f", b"")
+        await one.unlink(VirtualPath("/d/f"))
+        assert await other.is_dir(VirtualPath("/d"))
+
+        reached, go_on = asyncio.Event(), asyncio.Event()
+
+        async def intercept(call: Call, proceed: Proceed) -> Answer:
+            if call.operation == "PutObject":
+                reached.set()
+                await go_on.wait()
+            return await proceed()
+
+        s3.intercept = intercept
+        making = asyncio.create_task(one.mkdir(VirtualPath("/new")))
+        await reached.wait()
+        again = asyncio.create_task(other.mkdir(VirtualPath("/new")))
+        s3.clear()
+        # A request of its own, sent after the other tree could have sent one.
+        await client.list_objects(prefix="elsewhere/")
+        assert [request.operation for request in s3.requests if request.status == 200] == ["ListObjectsV2"]
+        go_on.set()
+        await making
+        with pytest.raises(Exists):
+            await again
+        await transport.close()
+
+
+@pytest.mark.parametrize("name", ["AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "FTP_USER_PASSWORD"])
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_secrets_of_the_settings_are_blotted_out_of_all_logs(
+    name: str, log_format: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stream)
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    root.handlers.clear()
+    try:
+        app.configure_logs(load({**README, name: "the-secret-of-this-test", "AIOFTPS3_LOG_FORMAT": log_format}))
+        logging.getLogger("anyone").warning("it is %s, is it not", "the-secret-of-this-test")
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)
+    assert "is it not" in stream.getvalue()
+    assert "the-secret-of-this-test" not in stream.getvalue()
 
 
 def test_port_0_of_the_implicit_listener_turns_it_off() -> None:

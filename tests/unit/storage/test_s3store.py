@@ -11,9 +11,10 @@ import pytest
 from aioftps3.embedded import Answer, Call, ConnectionCut, EmbeddedS3, Limits, Proceed, Refusal
 from aioftps3.s3 import errors as s3errors
 from aioftps3.s3.budget import ByteBudget
-from aioftps3.s3.checksums import Algorithm
+from aioftps3.s3.checksums import Algorithm, Verification
 from aioftps3.s3.client import S3Client
 from aioftps3.s3.credentials import StaticCredentials
+from aioftps3.s3.download import GetObject
 from aioftps3.s3.models import Endpoint
 from aioftps3.s3.retry import RetryPolicy
 from aioftps3.s3.transport import AiohttpTransport
@@ -226,6 +227,23 @@ async def test_an_object_that_changed_midway_is_never_mixed(scene: Scene) -> Non
     scene.server.put("k", DATA)
     scene.cut_downloads(1, after=lambda: scene.server.put("k", bytes(len(DATA))))
     with pytest.raises(errors.Changed):
+        await scene.read("k")
+
+
+async def test_another_version_is_not_mixed_in_where_conditions_are_ignored(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    get_object = scene.client.get_object
+
+    async def careless(
+        key: str, *, offset: int = 0, if_match: str | None = None, verification: Verification | None = None
+    ) -> GetObject:
+        return await get_object(key, offset=offset, verification=verification)
+
+    monkeypatch.setattr(scene.client, "get_object", careless)
+    scene.server.put("k", DATA)
+    scene.cut_downloads(1, after=lambda: scene.server.put("k", bytes(len(DATA))))
+    with pytest.raises(errors.Changed, match="another version"):
         await scene.read("k")
 
 
