@@ -600,10 +600,10 @@ async def test_a_strangers_data_connection_is_refused_and_logged(caplog: pytest.
 
 async def test_the_handshake_of_a_data_connection_has_its_time_from_the_command_on() -> None:
     """ftplib and others connect behind PASV and begin the handshake behind 150, which S3 can delay."""
-    async with running_server(encrypted(tls_handshake_timeout=0.3)) as running:
+    async with running_server(encrypted(tls_handshake_timeout=1)) as running:
         client = await running.client()
         wire = await client.connect_data()
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(1.1)  # longer than the limit, which only a command starts
         await client.expect(150, "STOR file")
         await client.encrypt(wire)
         await wire.send(b"data")
