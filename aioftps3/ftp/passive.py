@@ -18,7 +18,7 @@ from collections.abc import Callable
 
 from aioftps3.ftp.data import DataConnection, DataLost
 
-__all__ = ("NoFreePort", "PassiveListener", "PortPool", "same_host")
+__all__ = ("NoFreePort", "PassiveListener", "PortPool", "plain_address", "same_host")
 
 logger = logging.getLogger(__name__)
 
@@ -41,10 +41,11 @@ class NoFreePort(Exception):
 
 def same_host(one: str, other: str) -> bool:
     """Whether two addresses are the same host's; an IPv4 address equals its IPv6-mapped form."""
-    return _plain_address(one) == _plain_address(other)
+    return plain_address(one) == plain_address(other)
 
 
-def _plain_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | str:
+def plain_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | str:
+    """An address without its scope, an IPv4 one that came over an IPv6 socket in its own form; else the text itself."""
     try:
         address = ipaddress.ip_address(text.partition("%")[0])
     except ValueError:

@@ -9,7 +9,7 @@ import socket
 
 from aioftps3.ftp.commands.table import Command
 from aioftps3.ftp.parsing import parse_restart_offset
-from aioftps3.ftp.passive import NoFreePort, PassiveListener
+from aioftps3.ftp.passive import NoFreePort, PassiveListener, plain_address
 from aioftps3.ftp.replies import Reply, ReplyError
 from aioftps3.ftp.session import Session
 from aioftps3.ftp.transfer import receive_file, send_file
@@ -46,10 +46,9 @@ async def epsv(session: Session, argument: str) -> Reply:
 
 
 def _plain(address: str) -> str:
-    """An IPv4 address that came over an IPv6 socket, in its own form."""
-    parsed = ipaddress.ip_address(address.partition("%")[0])
-    mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
-    return address if mapped is None else str(mapped)
+    """Our own address as a socket can be bound to it: IPv4 in its own form, IPv6 with its scope."""
+    parsed = plain_address(address)
+    return str(parsed) if isinstance(parsed, ipaddress.IPv4Address) else address
 
 
 async def _public_ipv4(session: Session) -> ipaddress.IPv4Address:
