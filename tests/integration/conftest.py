@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.integration.clients import connect
 from tests.support.backends import MINIO, Backend, EmbeddedBackend, embedded_backend, minio_backend
+from tests.support.clients import connect
 from tests.support.daemon import Access, Daemon
 
 BACKENDS = ("embedded", "minio") if os.environ.get(MINIO) else ("embedded",)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.clients import curl, needs_curl, url
 from tests.support.backends import Backend
+from tests.support.clients import curl, needs_curl, url
 from tests.support.daemon import Access, Daemon
 
 pytestmark = needs_curl

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.clients import connect, curl_command, lftp, needs_curl, needs_lftp, read, store, url
 from tests.support.backends import Backend
+from tests.support.clients import connect, curl_command, lftp, needs_curl, needs_lftp, read, store, url
 from tests.support.daemon import Access, Daemon
 from tests.support.polling import wait_until
 

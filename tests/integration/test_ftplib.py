@@ -13,8 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.integration.clients import connect, read, store
 from tests.support.backends import Backend
+from tests.support.clients import connect, read, store
 from tests.support.daemon import Access
 
 MIB = 1024 * 1024

@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES128
 from cryptography.hazmat.primitives.ciphers.modes import CTR
 
-from tests.integration.clients import curl_command, needs_curl, url
 from tests.support.backends import Backend
+from tests.support.clients import curl_command, needs_curl, url
 from tests.support.daemon import Access, Daemon
 
 pytestmark = [pytest.mark.large, needs_curl]

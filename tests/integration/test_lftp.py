@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.clients import lftp, needs_lftp
 from tests.support.backends import Backend
+from tests.support.clients import lftp, needs_lftp
 from tests.support.daemon import ROOT, Access
 
 pytestmark = needs_lftp

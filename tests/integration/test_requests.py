@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.integration.clients import connect, read, store
 from tests.support.backends import EmbeddedBackend
+from tests.support.clients import connect, read, store
 from tests.support.daemon import Daemon
 
 pytestmark = pytest.mark.parametrize("backend", ["embedded"], indirect=True)

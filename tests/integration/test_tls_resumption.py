@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.clients import connect, curl, lftp, needs_curl, needs_lftp, url
 from tests.support.backends import Backend
+from tests.support.clients import connect, curl, lftp, needs_curl, needs_lftp, url
 from tests.support.daemon import HOST, Access, Daemon
 
 FILES = 3

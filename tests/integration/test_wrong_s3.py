@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.clients import connect, read, store
 from tests.support.backends import Backend
+from tests.support.clients import connect, read, store
 from tests.support.daemon import HOST, Daemon, daemon_environment, run_aioftps3
 
 
