@@ -146,12 +146,24 @@ class S3File:
         return block
 
     @_path_io
+    async def room(self) -> memoryview:
+        """A writable view, not empty, for the next bytes of the upload: see `WriteFile.room`."""
+        return await self._written().room()
+
+    def filled(self, count: int) -> None:
+        """Take the first ``count`` bytes of the view that `room` gave."""
+        self._written().filled(count)
+
+    @_path_io
     async def write(self, data: bytes | memoryview) -> int:
-        """Add bytes to the upload; waiting is the backpressure."""
+        """Add bytes to the upload by copying them; waiting is the backpressure."""
+        await self._written().write(data)
+        return len(data)
+
+    def _written(self) -> WriteFile:
         if self._writing is None:
             raise NotSupported("write to a file opened for reading")
-        await self._writing.write(data)
-        return len(data)
+        return self._writing
 
     async def iter_by_block(self, count: int) -> AsyncGenerator[bytes, None]:
         """Blocks of at most ``count`` bytes until the end."""

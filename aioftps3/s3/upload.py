@@ -21,7 +21,7 @@ from aioftps3.s3.budget import ByteBudget
 from aioftps3.s3.checksums import Algorithm, Checksum
 from aioftps3.s3.client import S3Client
 from aioftps3.s3.errors import NoSuchKey, PreconditionFailed, RequestInvalid, S3Error, TooLarge, UploadEnded
-from aioftps3.s3.models import Body, BytesBody, CompletedPart, UploadResult, slices
+from aioftps3.s3.models import SLICE_BYTES, Body, BytesBody, CompletedPart, UploadResult, slices
 from aioftps3.s3.parts import LARGEST_PART_BYTES, PART_BYTES, PARTS, plan_parts
 
 PARTS_IN_FLIGHT = 4
@@ -66,17 +66,15 @@ class _Part:
                 digest.update(view[: self.filled])
         return self._digests[algorithm].digest()
 
-    def fill(self, data: memoryview) -> int:
-        """Take as much as fits; give the number of bytes taken."""
-        taken = min(len(data), len(self.buffer) - self.filled)
-        piece = data[:taken]
-        with memoryview(self.buffer) as view:
-            # Assigning to a bytearray's slice would copy the piece twice.
-            view[self.filled : self.filled + taken] = piece
-        self.filled += taken
+    def room(self) -> memoryview:
+        """A view of what is free of the current slice."""
+        return memoryview(self.buffer)[self.filled : (self.filled // SLICE_BYTES + 1) * SLICE_BYTES]
+
+    def take(self, piece: memoryview) -> None:
+        """Hear that the next bytes are there; `piece` is a view of them."""
+        self.filled += len(piece)
         for digest in self._digests.values():
             digest.update(piece)
-        return taken
 
     def chunks(self) -> Iterator[memoryview]:
         return slices(memoryview(self.buffer)[: self.filled])
@@ -129,6 +127,7 @@ class Upload:
         self._whole_crc: bytes | None = None
         self._number = 0
         self._part: _Part | None = None
+        self._room: memoryview | None = None
         self._creating: asyncio.Task[str] | None = None
         self._sending: set[asyncio.Task[CompletedPart]] = set()
         self._sent: list[CompletedPart] = []
@@ -140,10 +139,13 @@ class Upload:
         """Bytes written so far."""
         return self._size
 
-    async def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Add bytes; they are copied. Waiting here is the backpressure: for the budget, and for parts to be sent.
+    async def room(self) -> memoryview:
+        """Give a view into the upload's memory, at least one byte long, for the next bytes to be put into; `filled`
+        says when they are there. Ask only when there is a byte to put: room beyond the first part starts a multipart
+        upload. Waiting here is the backpressure: for the budget, and for parts to be sent.
 
-        After any error or cancellation the upload can only be aborted.
+        The view is good until `filled` or `abort`; afterwards writing to it raises ValueError. After any error or
+        cancellation the upload can only be aborted.
 
         Raises:
             S3Error: a part could not be sent; it may be an earlier one.
@@ -152,12 +154,45 @@ class Upload:
         """
         self._check_open()
         try:
-            view = memoryview(data).cast("B")
-            while view:
-                part = await self._part_with_room()
-                taken = part.fill(view)
-                self._size += taken
-                view = view[taken:]
+            part = await self._part_with_room()
+        except BaseException:
+            self._state = _State.BROKEN
+            raise
+        self._release_room()
+        self._room = part.room()
+        return self._room
+
+    def filled(self, count: int) -> None:
+        """Say that `count` bytes were put at the start of the view that `room` gave; they are hashed now. When the
+        upload has ended meanwhile, they are dropped.
+
+        Raises:
+            RequestInvalid: there is no such view, or it is shorter.
+        """
+        room, self._room = self._room, None
+        if self._state is not _State.OPEN:
+            return
+        if room is None or self._part is None or not 0 <= count <= len(room):
+            raise RequestInvalid("more bytes than there was room for")
+        with room, room[:count] as piece:
+            self._part.take(piece)
+        self._size += count
+
+    async def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Add bytes; they are copied. Waits as `room` does.
+
+        Raises:
+            S3Error: as `room` does.
+        """
+        self._check_open()
+        view = memoryview(data).cast("B")
+        while view:
+            room = await self.room()
+            taken = min(len(room), len(view))
+            room[:taken] = view[:taken]
+            self.filled(taken)
+            view = view[taken:]
+        try:
             if self._part is not None and self._part.is_full and self._creating is not None:
                 await self._send_part()
         except BaseException:
@@ -175,6 +210,7 @@ class Upload:
         async with self._ending:
             self._check_open()
             self._state = _State.BROKEN
+            self._release_room()
             result = await (self._put() if self._creating is None else self._complete_parts())
             self._state = _State.COMPLETED
             return result
@@ -357,6 +393,7 @@ class Upload:
             raise self._failure
 
     def _cut_parts(self) -> None:
+        self._release_room()
         for task in self._sending:
             if task.cancel():
                 self._late_parts = True
@@ -366,6 +403,11 @@ class Upload:
         part, self._part = self._part, None
         if part is not None:
             self._give_back(part)
+
+    def _release_room(self) -> None:
+        room, self._room = self._room, None
+        if room is not None:
+            room.release()
 
     def _give_back(self, part: _Part) -> None:
         buffer, part.buffer = part.buffer, bytearray()

@@ -96,14 +96,31 @@ class WriteFile:
         self._entry: Entry | None = None
         self._aborting: asyncio.Task[None] | None = None
 
-    async def write(self, data: bytes | memoryview) -> None:
-        """Add bytes; waiting is the backpressure. The buffer may be used again afterwards.
+    async def room(self) -> memoryview:
+        """A writable view, not empty, into the memory of the file, for the next bytes; `filled` says when they are
+        there. Ask only when there is a byte to put: room costs memory, and sometimes a request. Waiting is the
+        backpressure. The view is good until `filled` or the end of the file.
 
         Raises ValueError after the end of the file, Quota, StorageFull, Denied, Unavailable and others when the store
         refuses; the file can then only be aborted.
         """
         self._refuse_ended()
-        await self._writer.write(data)
+        return await self._writer.room()
+
+    def filled(self, count: int) -> None:
+        """Take the first ``count`` bytes of the view that `room` gave; after an abort they are dropped."""
+        self._writer.filled(count)
+
+    async def write(self, data: bytes | memoryview) -> None:
+        """Add bytes by copying them. Waits and raises as `room` does."""
+        self._refuse_ended()
+        view = memoryview(data).cast("B")
+        while view:
+            room = await self.room()
+            count = min(len(room), len(view))
+            room[:count] = view[:count]
+            self.filled(count)
+            view = view[count:]
 
     async def commit(self) -> Entry:
         """Make the file visible, replacing one of the same name. Returns when the store has confirmed it.

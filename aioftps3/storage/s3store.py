@@ -289,9 +289,12 @@ class _Writer:
         self._key = key
         self._clock = clock
 
-    async def write(self, data: bytes | memoryview) -> None:
+    async def room(self) -> memoryview:
         with self._errors():
-            await self._upload.write(data)
+            return await self._upload.room()
+
+    def filled(self, count: int) -> None:
+        self._upload.filled(count)
 
     async def complete(self) -> ObjectInfo:
         with self._errors():

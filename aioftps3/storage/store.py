@@ -61,8 +61,12 @@ class ObjectBody(Protocol):
 class ObjectWriter(Protocol):
     """One object on its way: exactly one of `complete` and `abort` ends it, and until `complete` nobody sees it."""
 
-    async def write(self, data: bytes | memoryview) -> None:
-        """Add bytes, which may be changed by the caller afterwards. Waiting is the backpressure."""
+    async def room(self) -> memoryview:
+        """A writable view, not empty, for the next bytes; asked for only when there is a byte to put there. Waiting is
+        the backpressure. It is good until `filled`, `complete` or `abort`; on an error `abort` is due."""
+
+    def filled(self, count: int) -> None:
+        """Take the first ``count`` bytes of the view that `room` gave."""
 
     async def complete(self) -> ObjectInfo:
         """Make the object visible. Returns when the store has confirmed it; on an error `abort` is still due."""

@@ -13,6 +13,7 @@ from aioftps3.storage.errors import Changed, NotFound, RangeInvalid
 from aioftps3.storage.store import DELETE_LIMIT, PAGE_LIMIT, ListPage, ObjectInfo
 
 _CHUNK_BYTES = 4
+_ROOM_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,13 +169,20 @@ class MemoryWriter:
         self._store = store
         self._key = key
         self._data = bytearray()
+        self._room = memoryview(b"")
         self.aborts = 0
         store.open_writers.add(self)
 
-    async def write(self, data: bytes | memoryview) -> None:
+    async def room(self) -> memoryview:
         self._store.point("write", self._key, "before")
         await asyncio.sleep(0)
-        self._data += data
+        self._room = memoryview(bytearray(_ROOM_BYTES))
+        return self._room
+
+    def filled(self, count: int) -> None:
+        assert 0 <= count <= len(self._room)
+        self._data += self._room[:count]
+        self._room.release()
 
     async def complete(self) -> ObjectInfo:
         def act() -> None:

@@ -48,6 +48,58 @@ async def send(upload: Upload, data: bytes, step: int = 10) -> None:
         await upload.write(data[start : start + step])
 
 
+async def put(upload: Upload, data: bytes, step: int = PART) -> None:
+    while data:
+        room = await upload.room()
+        count = min(len(room), len(data), step)
+        room[:count] = data[:count]
+        upload.filled(count)
+        data = data[count:]
+
+
+@pytest.mark.parametrize("sign_payload", [True, False])
+@pytest.mark.parametrize("step", [1, 10, PART])
+@pytest.mark.parametrize("size", [0, 1, PART, PART + 1, 4 * PART, 13 * PART + 5])
+async def test_bytes_put_into_the_uploads_memory_are_stored(size: int, step: int, sign_payload: bool) -> None:
+    fake, budget = FakeS3(), ByteBudget(10 * PART)
+    upload = Upload(client_of(fake, sign_payload=sign_payload), "k", budget=budget, part_size=PART)
+    await put(upload, content(size), step)
+    assert (await upload.complete()).size == upload.size == size
+    assert fake.objects == {"k": content(size)}
+    assert fake.requests.count("PutObject") == (1 if size <= PART else 0)
+    assert is_whole(budget)
+
+
+async def test_room_of_an_upload_that_was_aborted_cannot_be_written_to() -> None:
+    fake, budget = FakeS3(), ByteBudget(PART)
+    upload = Upload(client_of(fake), "k", budget=budget, part_size=PART)
+    room = await upload.room()
+    inner = room[5:9]
+    await upload.abort()
+    with pytest.raises(ValueError, match="released"):
+        room[0] = 1
+    # A view of the view is alive, and its memory is nobody else's.
+    other = Upload(client_of(fake), "other", budget=budget, part_size=PART)
+    await put(other, bytes(PART))
+    inner[:] = b"late"
+    upload.filled(4)
+    await other.complete()
+    assert fake.objects == {"other": bytes(PART)}
+    assert is_whole(budget)
+
+
+async def test_no_more_can_be_put_than_there_was_room_for() -> None:
+    upload = Upload(client_of(FakeS3()), "k", budget=ByteBudget(PART), part_size=PART)
+    with pytest.raises(RequestInvalid):
+        upload.filled(1)
+    room = await upload.room()
+    with pytest.raises(RequestInvalid):
+        upload.filled(len(room) + 1)
+    with pytest.raises(RequestInvalid):
+        upload.filled(1)
+    await upload.abort()
+
+
 @pytest.mark.parametrize("step", [1, 10, PART, 1000])
 @pytest.mark.parametrize("size", [0, 1, PART - 1, PART])
 async def test_what_fits_into_one_part_is_one_put(size: int, step: int) -> None:

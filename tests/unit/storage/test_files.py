@@ -54,6 +54,27 @@ async def test_leaving_normally_commits(scene: Scene) -> None:
     assert [info.size for info in scene.committed] == [10]
 
 
+async def test_bytes_are_put_into_the_files_own_memory(scene: Scene) -> None:
+    async with scene.file() as file:
+        room = await file.room()
+        room[:4] = b"some"
+        file.filled(4)
+        with pytest.raises(ValueError, match="released"):
+            room[0] = 0
+        room = await file.room()
+        room[:6] = b" bytes"
+        file.filled(6)
+    assert scene.store.contents == {"d/f": b"some bytes"}
+
+
+async def test_there_is_no_room_in_a_file_that_has_ended(scene: Scene) -> None:
+    async with scene.file() as file:
+        await file.abort()
+        with pytest.raises(ValueError, match="ended"):
+            await file.room()
+    scene.assert_untouched()
+
+
 async def test_commit_gives_the_entry_and_may_come_twice(scene: Scene) -> None:
     async with scene.file() as file:
         entry = await file.commit()

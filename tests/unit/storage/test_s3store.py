@@ -485,8 +485,12 @@ async def test_a_failed_upload_is_aborted_without_a_trace(scene: Scene) -> None:
 
 
 async def write_all(writer: ObjectWriter, data: bytes) -> None:
-    for start in range(0, len(data), 16 * KIB):
-        await writer.write(data[start : start + 16 * KIB])
+    while data:
+        room = await writer.room()
+        count = min(len(room), len(data), 16 * KIB)
+        room[:count] = data[:count]
+        writer.filled(count)
+        data = data[count:]
     await writer.complete()
 
 
