@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import cast
+from typing import Protocol, cast
 
 import aioftp
 
@@ -18,14 +18,14 @@ from aioftps3.ftp.control import ControlChannel
 from aioftps3.ftp.data import DataConnection
 from aioftps3.ftp.listing import DEFAULT_FACTS
 from aioftps3.ftp.parsing import BadLine, CommandLine
-from aioftps3.ftp.passive import PassiveListener, PortPool
+from aioftps3.ftp.passive import PortPool
 from aioftps3.ftp.pathio import S3PathIO
 from aioftps3.ftp.replies import Reply, ReplyError
 from aioftps3.storage import paths
 from aioftps3.storage.tree import Entry
 from aioftps3.tls import TlsContexts
 
-__all__ = ("MAX_LOGIN_TRIES", "MAX_WAITING_COMMANDS", "Session", "SessionParts", "Transfer")
+__all__ = ("MAX_LOGIN_TRIES", "MAX_WAITING_COMMANDS", "DataEndpoint", "Session", "SessionParts", "Transfer")
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +34,16 @@ MAX_WAITING_COMMANDS = 64
 
 MAX_LOGIN_TRIES = 5
 """Wrong passwords on one connection before it is closed."""
+
+
+class DataEndpoint(Protocol):
+    """Where the data connection of the next transfer comes from: a port of ours, or an address of the client's."""
+
+    async def connection(self) -> DataConnection:
+        """The connection, its TLS handshake done. Raises DataLost."""
+
+    def close(self) -> None:
+        """Give everything back and drop the connection. Safe to call at any time, and twice."""
 
 
 @dataclass(slots=True)
@@ -113,7 +123,7 @@ class Session:
         self.rename_source: Entry | None = None
         self.facts: tuple[str, ...] = DEFAULT_FACTS
         self.only_extended_passive = False
-        self.listener: PassiveListener | None = None
+        self.listener: DataEndpoint | None = None
         self.transfer: Transfer | None = None
         self.waiting: deque[CommandLine | BadLine] = deque()
         """Lines that came during a transfer and are not answered yet."""
@@ -134,7 +144,7 @@ class Session:
         """The path that a client's argument means. Raises NameInvalid."""
         return PurePosixPath(paths.resolve(self.cwd, argument))
 
-    def take_listener(self) -> PassiveListener:
+    def take_listener(self) -> DataEndpoint:
         """The data port of the last PASV or EPSV, for one transfer. Raises ReplyError 425, or 521 for PROT C."""
         self.check_protection()
         listener, self.listener = self.listener, None
@@ -147,7 +157,7 @@ class Session:
         if self.config.require_tls.data and self.protection != "P":
             raise ReplyError(521, "Data connections must be encrypted here: send PBSZ 0 and PROT P first.")
 
-    def set_listener(self, listener: PassiveListener | None) -> None:
+    def set_listener(self, listener: DataEndpoint | None) -> None:
         """Replace the data port; one that nobody used is closed."""
         if self.listener is not None:
             self.listener.close()

@@ -19,7 +19,6 @@ from typing import Self
 
 from aioftps3.ftp.config import UploadEnd
 from aioftps3.ftp.data import DataConnection, DataLost, StreamEnd
-from aioftps3.ftp.passive import PassiveListener
 from aioftps3.ftp.replies import Reply, ReplyError
 from aioftps3.ftp.session import Session, Transfer
 from aioftps3.storage.tree import Entry
@@ -41,7 +40,7 @@ class _DataPort:
 
     def __init__(self, session: Session, verb: str, name: str) -> None:
         self._session = session
-        self._listener: PassiveListener = session.take_listener()
+        self._listener = session.take_listener()
         self.transfer = session.transfer = Transfer(verb, name)
 
     async def __aenter__(self) -> Self:
@@ -70,12 +69,12 @@ class _DataPort:
         return self.transfer.data
 
 
-async def receive_file(session: Session, path: PurePosixPath, *, verb: str) -> Reply:
-    """STOR: the client's bytes to a file, whole or not at all."""
+async def receive_file(session: Session, path: PurePosixPath, *, verb: str, opening: str | None = None) -> Reply:
+    """STOR: the client's bytes to a file, whole or not at all. ``opening`` is the text of the 150."""
     async with _DataPort(session, verb, str(path)) as port:
         transfer = port.transfer
         async with session.path_io.open(path, mode="wb", expected_size=session.allocated) as file:
-            await port.announce(f"Ready to receive {path.name}.")
+            await port.announce(opening or f"Ready to receive {path.name}.")
             data = await port.connection()
             try:
                 while chunk := await data.read():

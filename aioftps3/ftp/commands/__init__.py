@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from aioftps3.ftp.commands import auth, directories, facts, files, listings, transfers
+from aioftps3.ftp.commands import auth, dataports, directories, facts, files, listings, transfers
 from aioftps3.ftp.commands.table import Command
 
 __all__ = ("FAMILIES", "command_table", "features", "manual", "page")
 
-FAMILIES = (auth, facts, directories, listings, files, transfers)
+FAMILIES = (auth, facts, directories, listings, files, dataports, transfers)
 """The modules with commands, in the order of the documentation."""
 
 

@@ -1,104 +1,21 @@
-"""Data ports and files over them: PASV EPSV (RFC 959, RFC 2428), REST RETR STOR ABOR ALLO (RFC 959, RFC 3659)."""
+"""Files over data connections: REST RETR STOR STOU ABOR ALLO (RFC 959, RFC 3659)."""
 
 from __future__ import annotations
 
-import asyncio
-import ipaddress
-import logging
-import socket
+import secrets
+from pathlib import PurePosixPath
 
 from aioftps3.ftp.commands.table import Command
 from aioftps3.ftp.parsing import parse_restart_offset
-from aioftps3.ftp.passive import NoFreePort, PassiveListener, plain_address
-from aioftps3.ftp.replies import Reply, ReplyError
+from aioftps3.ftp.replies import Reply
 from aioftps3.ftp.session import Session
 from aioftps3.ftp.transfer import receive_file, send_file
 from aioftps3.storage.errors import NameInvalid
 
 __all__ = ("COMMANDS",)
 
-
-async def pasv(session: Session, _argument: str) -> Reply:
-    """PASV: an IPv4 address and a port for one data connection."""
-    if session.only_extended_passive:
-        return Reply(501, "After EPSV ALL only EPSV is allowed.")
-    session.check_protection()
-    address = await _public_ipv4(session)
-    listener = await _listen(session)
-    numbers = (*address.packed, listener.port >> 8, listener.port & 0xFF)
-    return Reply(227, f"Entering Passive Mode ({','.join(map(str, numbers))}).")
-
-
-async def epsv(session: Session, argument: str) -> Reply:
-    """EPSV: a port for one data connection, to the address of the control connection."""
-    protocol = argument.strip(" ").upper()
-    if protocol == "ALL":
-        session.only_extended_passive = True
-        return Reply(200, "From now on only EPSV is allowed.")
-    own = "2" if ":" in _plain(session.local) else "1"
-    if protocol not in ("", own):
-        if protocol.isdecimal():
-            return Reply(522, f"Network protocol not supported on this connection, use ({own})")
-        return Reply(501, "EPSV takes 1, 2 or ALL.")
-    session.check_protection()
-    listener = await _listen(session)
-    return Reply(229, f"Entering Extended Passive Mode (|||{listener.port}|)")
-
-
-def _plain(address: str) -> str:
-    """Our own address as a socket can be bound to it: IPv4 in its own form, IPv6 with its scope."""
-    parsed = plain_address(address)
-    return str(parsed) if isinstance(parsed, ipaddress.IPv4Address) else address
-
-
-async def _public_ipv4(session: Session) -> ipaddress.IPv4Address:
-    """The address for 227: the configured one, resolved anew each time because it may change, or our own."""
-    local = _plain(session.local)
-    if ":" in local:  # the port will listen on this address, which PASV cannot tell
-        raise ReplyError(425, "There is no IPv4 address to connect to: use EPSV.")
-    host = session.config.public_host or local
-    try:
-        return ipaddress.IPv4Address(host)
-    except ValueError:
-        pass
-    try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, None, family=socket.AF_INET)
-    except OSError as error:
-        session.log.warning("no IPv4 address for PASV in %s: %s", host, error)
-        raise ReplyError(425, "There is no IPv4 address to connect to: use EPSV.") from error
-    return ipaddress.IPv4Address(found[0][4][0])
-
-
-async def _listen(session: Session) -> PassiveListener:
-    """A new data port that belongs to the session until a transfer takes it."""
-    session.set_listener(None)
-    local = _plain(session.local)
-    family = socket.AF_INET6 if ":" in local else socket.AF_INET
-    config = session.config
-    try:
-        sock = await session.parts.ports.bind(local, family)
-    except NoFreePort as error:
-        session.log.warning("all data ports are in use")
-        raise ReplyError(425, "All data ports are in use: try again.") from error
-    except OSError as error:
-        session.log.log(logging.ERROR, "cannot listen for a data connection on %s: %s", local, error)
-        raise ReplyError(425, "Cannot listen for a data connection.") from error
-
-    def on_foreign_peer(address: str) -> None:
-        session.log.warning("data connection from %s refused: the client is at %s", address, session.peer)
-
-    listener = PassiveListener(
-        sock,
-        session.parts.ports,
-        peer=None if config.allow_foreign_data_peer else session.peer,
-        context=session.parts.contexts.data if session.protection == "P" else None,
-        connect_timeout=config.data_connect_timeout,
-        stall_timeout=config.stall_timeout,
-        handshake_timeout=config.tls_handshake_timeout,
-        on_foreign_peer=on_foreign_peer,
-    )
-    session.set_listener(listener)
-    return listener
+_TOKEN_BYTES = 8
+"""Of randomness in a name that STOU makes: that any two of a million are alike has a probability of one in 2**25."""
 
 
 async def rest(session: Session, argument: str) -> Reply:
@@ -125,6 +42,23 @@ async def stor(session: Session, argument: str) -> Reply:
     return await receive_file(session, session.resolve(argument), verb="STOR")
 
 
+async def stou(session: Session, argument: str) -> Reply:
+    """STOU: a file from the client under a name that no other file has, which both replies tell (RFC 1123 4.1.2.9)."""
+    if session.restart_offset:
+        return Reply(554, "A new file begins at its beginning.")
+    directory, slash, base = argument.rpartition("/")
+    name = f"{directory}{slash}{_unique(base)}"
+    reply = await receive_file(session, session.resolve(name), verb="STOU", opening=f"FILE: {name}")
+    # Perl's Net::FTP reads the name here.
+    return Reply(reply.code, f"{reply.text.removesuffix('.')} (unique file name: {name}).")
+
+
+def _unique(base: str) -> str:
+    """A name like ``base`` that nobody else has: its token is random. Asking S3 would be a request and a race."""
+    path = PurePosixPath(base)
+    return f"{path.stem or 'stou'}-{secrets.token_hex(_TOKEN_BYTES)}{path.suffix}"
+
+
 async def abor(_session: Session, _argument: str) -> Reply:
     """ABOR while nothing runs; during a transfer the session handles it."""
     return Reply(226, "Nothing to abort.")
@@ -140,21 +74,6 @@ async def allo(session: Session, argument: str) -> Reply:
 
 
 COMMANDS = (
-    Command(
-        verb="PASV",
-        handler=pasv,
-        syntax="PASV",
-        summary="open a data port, IPv4",
-        reference="RFC 959 4.1.2",
-    ),
-    Command(
-        verb="EPSV",
-        handler=epsv,
-        syntax="EPSV [1|2|ALL]",
-        summary="open a data port, IPv4 or IPv6",
-        reference="RFC 2428 3",
-        feature="EPSV",
-    ),
     Command(
         verb="REST",
         handler=rest,
@@ -180,6 +99,15 @@ COMMANDS = (
         summary="upload a file; it becomes visible when it is whole",
         reference="RFC 959 4.1.3",
         argument_required=True,
+        transfer=True,
+        makes_name=True,
+    ),
+    Command(
+        verb="STOU",
+        handler=stou,
+        syntax="STOU [<path>]",
+        summary="upload a file under a new name, which the replies tell; it is like the one given",
+        reference="RFC 959 4.1.3, RFC 1123 4.1.2.9",
         transfer=True,
         makes_name=True,
     ),

@@ -16,7 +16,7 @@ VERBS = re.findall(
 )
 TWINS = {"XPWD": "PWD", "XCWD": "CWD", "XCUP": "CDUP", "XMKD": "MKD", "XRMD": "RMD"}
 BEFORE_LOGIN = {"USER", "PASS", "QUIT", "AUTH", "PBSZ", "PROT", "SYST", "FEAT", "OPTS", "NOOP", "HELP", "CLNT"}
-TRANSFERS = {"LIST", "NLST", "MLSD", "RETR", "STOR"}
+TRANSFERS = {"LIST", "NLST", "MLSD", "RETR", "STOR", "STOU"}
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -51,7 +51,7 @@ def test_nothing_that_is_a_transfer_runs_during_a_transfer() -> None:
 
 
 def test_names_that_are_made_are_refused_with_553() -> None:
-    assert {verb for verb, command in TABLE.items() if command.makes_name} == {"STOR", "MKD", "XMKD", "RNTO"}
+    assert {verb for verb, command in TABLE.items() if command.makes_name} == {"STOR", "STOU", "MKD", "XMKD", "RNTO"}
 
 
 def test_feat_lists_what_works_and_nothing_else() -> None:

@@ -1,88 +1,13 @@
-"""PASV EPSV REST ALLO ABOR; RETR and STOR are in tests/unit/ftp/test_transfer.py."""
+"""REST ALLO ABOR STOU; RETR and STOR are in tests/unit/ftp/test_transfer.py."""
 
 from __future__ import annotations
 
+import posixpath
 import re
 
 import pytest
 
-from tests.support.ftp_session import HOST, FtpStore, clear_text, running_server
-
-
-async def test_pasv_is_six_numbers_that_lead_to_the_port() -> None:
-    async with running_server(store=FtpStore({"file": b"data"})) as running:
-        client = await running.client()
-        text = (await client.command("PASV")).text
-        found = re.fullmatch(r"227 Entering Passive Mode \(127,0,0,1,(\d+),(\d+)\)\.", text)
-        assert found is not None, text
-        wire = await client.connect_data(int(found[1]) * 256 + int(found[2]))
-        await client.expect(150, "RETR file")
-        assert await wire.receive_all() == b"data"
-        wire.close()
-        assert (await client.reply()).code == 226
-
-
-@pytest.mark.parametrize(("host", "told"), [("192.0.2.7", "192,0,2,7"), ("localhost", "127,0,0,1")])
-async def test_pasv_tells_the_public_address(host: str, told: str) -> None:
-    async with running_server(clear_text(public_host=host)) as running:
-        client = await running.client()
-        assert f"({told}," in (await client.command("PASV")).text
-
-
-async def test_a_public_name_without_an_address_is_425_and_epsv_still_works() -> None:
-    async with running_server(clear_text(public_host="none.invalid")) as running:
-        client = await running.client()
-        assert await client.codes("PASV", "EPSV") == [425, 229]
-
-
-@pytest.mark.parametrize(
-    ("argument", "code"), [("", 229), ("1", 229), (" 1 ", 229), ("2", 522), ("3", 522), ("x", 501), ("ALL", 200)]
-)
-async def test_epsv_arguments_never_end_the_session(argument: str, code: int) -> None:
-    """D33."""
-    async with running_server() as running:
-        client = await running.client()
-        assert await client.codes(f"EPSV {argument}", "NOOP") == [code, 200]
-
-
-async def test_epsv_2_on_ipv4_names_the_protocol_to_use() -> None:
-    """RFC 2428 section 3."""
-    async with running_server() as running:
-        client = await running.client()
-        assert (await client.command("EPSV 2")).text.endswith("use (1)")
-
-
-async def test_after_epsv_all_only_epsv_is_allowed() -> None:
-    """RFC 2428 section 4."""
-    async with running_server() as running:
-        client = await running.client()
-        assert await client.codes("EPSV ALL", "PASV", "EPSV") == [200, 501, 229]
-
-
-@pytest.mark.parametrize(("first", "second"), [("PASV", "EPSV"), ("EPSV", "EPSV"), ("EPSV", "PASV"), ("PASV", "PASV")])
-async def test_a_second_data_port_replaces_the_first(first: str, second: str) -> None:
-    async with running_server(store=FtpStore({"file": b"data"})) as running:
-        client = await running.client()
-        ports = []
-        for verb in (first, second):
-            numbers = re.findall(r"\d+", (await client.command(verb)).text)
-            ports.append(int(numbers[-1]) if verb == "EPSV" else int(numbers[-2]) * 256 + int(numbers[-1]))
-        assert ports[0] != ports[1]
-        with pytest.raises(ConnectionRefusedError):
-            await client.connect_data(ports[0])
-        wire = await client.connect_data(ports[1])
-        await client.expect(150, "RETR file")
-        assert await wire.receive_all() == b"data"
-        wire.close()
-        assert (await client.reply()).code == 226
-
-
-async def test_a_connection_to_a_replaced_port_is_dropped() -> None:
-    async with running_server() as running:
-        client = await running.client()
-        wire = await client.connect_data()
-        await client.passive_port()
-        assert await wire.receive() == b""
+from tests.support.ftp_session import HOST, FtpClient, FtpStore, running_server, serving
 
 
 @pytest.mark.parametrize("argument", ["", "x", "-1", "1.5", str(2**64), "1 2"])
@@ -115,7 +40,8 @@ async def test_abor_after_a_transfer_does_not_touch_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "code"), [("STOR", 501), ("RETR", 501), ("STOR /", 553), ("STOR a/", 553), ("RETR /", 550)]
+    ("line", "code"),
+    [("STOR", 501), ("RETR", 501), ("STOR /", 553), ("STOR a/", 553), ("RETR /", 550), ("STOU a\x01", 553)],
 )
 async def test_transfers_need_a_files_name(line: str, code: int) -> None:
     async with running_server() as running:
@@ -138,3 +64,52 @@ async def test_a_directory_cannot_be_downloaded() -> None:
         client = await running.client()
         await client.connect_data()
         assert await client.codes("RETR dir") == [550]
+
+
+async def stored_unique(client: FtpClient, line: str, data: bytes) -> str:
+    """STOU; the name that both replies tell."""
+    wire = await client.connect_data()
+    await client.send(line)
+    opening = re.fullmatch(r"150 FILE: (.+)", (await client.reply()).text)
+    await client.encrypt(wire)
+    await wire.send(data)
+    await wire.end_in_order()
+    final = re.fullmatch(r"226 Stored \d+ bytes \(unique file name: (.+)\)\.", (await client.reply()).text)
+    assert opening is not None
+    assert final is not None
+    assert opening[1] == final[1]
+    return opening[1]
+
+
+@pytest.mark.parametrize("kind", ["clear", "tls1.3"])
+async def test_stou_makes_a_new_name_each_time_and_replaces_nothing(kind: str) -> None:
+    """RFC 1123 section 4.1.2.9: the name is behind FILE: in the 150; Net::FTP of Perl reads it in the 226."""
+    async with serving(kind, store=FtpStore({"dir/photo.jpg": b"old", "dir/": b""})) as running:
+        client = await running.client()
+        await client.expect(250, "CWD dir")
+        names = [await stored_unique(client, "STOU photo.jpg", bytes([number])) for number in range(3)]
+        assert len(set(names)) == 3
+        for number, name in enumerate(names):
+            assert re.fullmatch(r"photo-[0-9a-f]{16}\.jpg", name)
+            assert running.store.contents[f"dir/{name}"] == bytes([number])
+        assert running.store.contents["dir/photo.jpg"] == b"old"
+
+
+@pytest.mark.parametrize(
+    ("argument", "directory"), [("", ""), ("a b", ""), ("dir/", "dir"), ("/dir/x", "/dir"), (".x", ""), ("..", "")]
+)
+async def test_stou_takes_a_directory_and_needs_no_name(argument: str, directory: str) -> None:
+    async with running_server() as running:
+        client = await running.client()
+        name = await stored_unique(client, f"STOU {argument}" if argument else "STOU", b"data")
+        assert posixpath.dirname(name) == directory
+        assert running.store.contents == {name.lstrip("/"): b"data"}
+        assert running.store.operations() == ["PutObject"]
+
+
+async def test_stou_behind_rest_is_refused() -> None:
+    async with running_server() as running:
+        client = await running.client()
+        await client.connect_data()
+        assert await client.codes("REST 5", "STOU x", "NOOP") == [350, 554, 200]
+        assert running.store.contents == {}
