@@ -3,8 +3,8 @@
 What must stay true:
 
 - A command is read only when the one before it has been answered; while a transfer runs, commands are read on, ABOR is
-  obeyed at once, those marked `during_transfer` are answered between 150 and the final reply unless others wait before
-  them, and the rest wait in order.
+  obeyed at once, those that `during_transfer` allows are answered between 150 and the final reply unless others wait
+  before them, and the rest wait in order.
 - Each command gets exactly one final reply. No error ends the session; only QUIT, a lost control connection, a timeout,
   too many wrong passwords, bytes behind AUTH or the end of the daemon do.
 - A transfer never outlives its control connection, unless its file is already whole and being committed.
@@ -126,7 +126,7 @@ class Dispatcher:
             return
         command = self._commands.get(line.verb)
         # Only what is known to be no secret is shown: a mistyped PASS has a password behind it, too.
-        hidden = command is None or command.verb == "PASS"
+        hidden = command is None or command.secret
         shown = "***" if hidden else printable(line.argument[:_ARGUMENT_IN_LOG])
         self._session.log.debug("> %s %s", line.verb, shown)
         refusal = self._refusal(line, command)
@@ -145,6 +145,8 @@ class Dispatcher:
         """Why a command is not even tried, or None."""
         if command is None:
             return Reply(502, f"Command {printable(line.verb)} is not implemented.")
+        if not command.works(self._session.config):
+            return Reply(502, f"Command {command.verb} is switched off here.")
         if command.login and not self._session.authenticated:
             return Reply(530, "Please log in with USER and PASS.")
         if command.argument_required and not line.argument:
@@ -225,7 +227,8 @@ class Dispatcher:
             if line.verb == "ABOR":
                 return True
             command = self._commands.get(line.verb)
-            if command is not None and command.during_transfer and self._answers_now():
+            at_once = command is not None and command.during_transfer.at_once(self._session, line.argument)
+            if at_once and self._answers_now():
                 await self._execute(line)
                 return False
         self._session.waiting.append(line)

@@ -17,6 +17,7 @@ __all__ = (
     "LineSplitter",
     "parse_line",
     "parse_restart_offset",
+    "parse_type",
     "split_list_options",
     "strip_telnet",
 )
@@ -121,6 +122,14 @@ def parse_restart_offset(argument: str) -> int | None:
         return None
     offset = int(text)
     return offset if offset <= MAX_RESTART_OFFSET else None
+
+
+def parse_type(argument: str) -> str | None:
+    """What TYPE asks for: ``A`` (also ``A N``) or ``I`` (also ``L 8``); None for all that RFC 959 has besides."""
+    words = argument.upper().split()
+    if words in (["A"], ["A", "N"]):
+        return "A"
+    return "I" if words in (["I"], ["L", "8"], ["L8"]) else None
 
 
 def split_list_options(argument: str) -> tuple[str, str]:

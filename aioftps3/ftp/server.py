@@ -85,8 +85,8 @@ class FtpsServer(aioftp.Server):
             contexts=contexts,
             users=self.user_manager,
             ports=PortPool(config.data_ports),
-            features=features(self._commands),
-            manual=manual(self._commands),
+            features=features(self._commands, config),
+            manual=manual(self._commands, config),
         )
         self._listeners: list[asyncio.Server] = []
         self._sessions: dict[asyncio.Task[None], Dispatcher | None] = {}

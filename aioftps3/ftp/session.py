@@ -173,6 +173,13 @@ class Session:
         self.allocated = None
         self.set_listener(None)
 
+    def begin_again(self) -> None:
+        """As after the connection, but for what it did wrong so far."""
+        self.forget_login()
+        self.transfer_type = "A"
+        self.facts = DEFAULT_FACTS
+        self.only_extended_passive = False
+
     def tls_started(self) -> None:
         """What RFC 4217 section 4.2 wants forgotten when the control connection becomes encrypted."""
         self.forget_login()

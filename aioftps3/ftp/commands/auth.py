@@ -1,4 +1,4 @@
-"""Who the client is and how it is protected: USER PASS QUIT (RFC 959), AUTH PBSZ PROT (RFC 2228, RFC 4217)."""
+"""Who the client is and how it is protected: USER PASS ACCT REIN QUIT (RFC 959), AUTH PBSZ PROT CCC (RFC 4217)."""
 
 from __future__ import annotations
 
@@ -51,6 +51,22 @@ async def pass_(session: Session, argument: str) -> Reply:
     session.cwd = paths.VirtualPath(str(PurePosixPath(account.home_path)))
     session.log.info("%s logged in from %s", printable(str(account.login)[:_LOGIN_IN_LOG]), session.peer)
     return Reply(230, "Logged in.")
+
+
+async def acct(_session: Session, _argument: str) -> Reply:
+    """ACCT: logins have no accounts besides."""
+    return Reply(202, "No account is needed.")
+
+
+async def rein(session: Session, _argument: str) -> Reply:
+    """REIN: as after the connection, in clear text.
+
+    It would have to end TLS, too (RFC 4217, "Discussion of the REIN Command"), and what comes next would be in clear.
+    """
+    if session.channel.encrypted:
+        return Reply(502, "An encrypted session cannot begin again: please connect again.")
+    session.begin_again()
+    return Reply(220, "Ready for a new user.")
 
 
 async def quit_(session: Session, _argument: str) -> Reply:
@@ -111,6 +127,13 @@ async def prot(session: Session, argument: str) -> Reply:
     return Reply(504, "PROT takes P or C.")
 
 
+async def ccc(session: Session, _argument: str) -> Reply:
+    """CCC: the control connection stays encrypted (RFC 2228 section 3, RFC 4217)."""
+    if not session.channel.encrypted:
+        return Reply(533, "The control connection is in clear text.")
+    return Reply(534, "The control connection stays encrypted here.")
+
+
 COMMANDS = (
     Command(
         verb="USER",
@@ -127,6 +150,24 @@ COMMANDS = (
         syntax="PASS <password>",
         summary="log in",
         reference="RFC 959 4.1.1",
+        secret=True,
+        login=False,
+    ),
+    Command(
+        verb="ACCT",
+        handler=acct,
+        syntax="ACCT <account>",
+        summary="not needed",
+        reference="RFC 959 4.1.1",
+        secret=True,
+        login=False,
+    ),
+    Command(
+        verb="REIN",
+        handler=rein,
+        syntax="REIN",
+        summary="begin again before USER; refused in TLS",
+        reference="RFC 959 4.1.1, RFC 4217",
         login=False,
     ),
     Command(
@@ -166,5 +207,13 @@ COMMANDS = (
         argument_required=True,
         login=False,
         feature="PROT",
+    ),
+    Command(
+        verb="CCC",
+        handler=ccc,
+        syntax="CCC",
+        summary="go back to clear text, which is always refused",
+        reference="RFC 2228 3, RFC 4217",
+        login=False,
     ),
 )

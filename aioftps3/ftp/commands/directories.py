@@ -1,14 +1,17 @@
-"""Where the client is and the directories themselves: PWD CWD CDUP MKD RMD (RFC 959) with their X forms (RFC 775)."""
+"""Where the client is and the directories themselves: PWD CWD CDUP MKD RMD (RFC 959), their X forms (RFC 775), AVBL."""
 
 from __future__ import annotations
 
-from aioftps3.ftp.commands.table import Command
+from aioftps3.ftp.commands.table import AT_ONCE, Command
 from aioftps3.ftp.pathio import virtual
 from aioftps3.ftp.replies import Reply, quoted_path
 from aioftps3.ftp.session import Session
 from aioftps3.storage.errors import NotFound
 
 __all__ = ("COMMANDS",)
+
+_NO_END = 2**63 - 1
+"""Bytes, as a signed 64-bit number."""
 
 
 async def pwd(session: Session, _argument: str) -> Reply:
@@ -43,6 +46,13 @@ async def rmd(session: Session, argument: str) -> Reply:
     return Reply(250, "Directory removed.")
 
 
+async def avbl(session: Session, argument: str) -> Reply:
+    """AVBL: the room in a directory; a bucket has no end, so that it is the largest number that clients can read."""
+    if not await session.path_io.is_dir(session.resolve(argument)):
+        raise NotFound(reason="no such directory")
+    return Reply(213, str(_NO_END))
+
+
 COMMANDS = (
     Command(
         verb="PWD",
@@ -50,6 +60,7 @@ COMMANDS = (
         syntax="PWD",
         summary="show the current directory",
         reference="RFC 959 4.1.3",
+        during_transfer=AT_ONCE,
         aliases=("XPWD",),
     ),
     Command(
@@ -88,5 +99,13 @@ COMMANDS = (
         reference="RFC 959 4.1.3",
         argument_required=True,
         aliases=("XRMD",),
+    ),
+    Command(
+        verb="AVBL",
+        handler=avbl,
+        syntax="AVBL [<path>]",
+        summary="room in a directory, which in S3 has no limit: 2^63-1 bytes",
+        reference="draft-peterson-streamlined-ftp-command-extensions",
+        feature="AVBL",
     ),
 )

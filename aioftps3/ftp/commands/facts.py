@@ -1,13 +1,15 @@
-"""What server and session are: SYST STAT HELP NOOP TYPE MODE STRU SITE (RFC 959), FEAT OPTS (RFC 2389), CLNT."""
+"""What server and session are: SYST STAT HELP NOOP (RFC 959), FEAT OPTS (RFC 2389), LANG (RFC 2640), HOST CLNT."""
 
 from __future__ import annotations
 
 import contextlib
+import re
 import time
 from collections.abc import Iterable
 
 import aioftps3
-from aioftps3.ftp.commands.table import Command
+from aioftps3.ftp.commands.site import site_help
+from aioftps3.ftp.commands.table import AT_ONCE, WITHOUT_ARGUMENT, Command
 from aioftps3.ftp.listing import FACTS, list_lines, select_facts
 from aioftps3.ftp.parsing import split_list_options
 from aioftps3.ftp.replies import Reply
@@ -18,6 +20,10 @@ __all__ = ("COMMANDS",)
 
 STAT_ENTRIES = 1000
 """Entries that STAT shows of a directory: the control connection is no place for long listings."""
+
+_WORDS_IN_LOG = 100  # characters
+_LANGUAGE = re.compile(r"[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8})*", re.ASCII)
+"""A language tag: RFC 2640 section 4.1 takes those of RFC 1766."""
 
 
 async def syst(_session: Session, _argument: str) -> Reply:
@@ -61,6 +67,8 @@ async def noop(_session: Session, _argument: str) -> Reply:
 async def help_(session: Session, argument: str) -> Reply:
     """HELP: all commands, or the syntax of one (RFC 959 section 4.1.3)."""
     verb = argument.strip(" ").upper()
+    if verb == "SITE":
+        return await site_help(session, "")
     if verb:
         entry = session.parts.manual.get(verb)
         return Reply(502, "There is no such command.") if entry is None else Reply(214, entry)
@@ -98,43 +106,30 @@ async def _stat_path(session: Session, argument: str) -> Reply:
     return Reply(code, f"Status of {path}:", tuple(lines), multiline=True, end=end)
 
 
-async def type_(session: Session, argument: str) -> Reply:
-    """TYPE: A and I are accepted; nothing is converted, so that a wrong mode damages no file."""
-    words = argument.upper().split()
-    if words in (["A"], ["A", "N"]):
-        session.transfer_type = "A"
-        return Reply(200, "TYPE is A; files are transferred unchanged.")
-    if words in (["I"], ["L", "8"]):
-        session.transfer_type = "I"
-        return Reply(200, "TYPE is I.")
-    return Reply(504, "TYPE takes A, A N, I or L 8.")
-
-
-async def mode(_session: Session, argument: str) -> Reply:
-    """MODE: only stream."""
-    return Reply(200, "MODE is S.") if argument.strip(" ").upper() == "S" else Reply(504, "MODE takes S.")
-
-
-async def stru(_session: Session, argument: str) -> Reply:
-    """STRU: only file."""
-    return Reply(200, "STRU is F.") if argument.strip(" ").upper() == "F" else Reply(504, "STRU takes F.")
-
-
 async def clnt(session: Session, argument: str) -> Reply:
     """CLNT: the client tells its name, which is worth a line in the log."""
-    session.log.debug("client is %r", argument[:100])
+    session.log.debug("client is %r", argument[:_WORDS_IN_LOG])
     return Reply(200, "Noted.")
 
 
-async def site(_session: Session, argument: str) -> Reply:
-    """SITE: HELP, and CHMOD, which S3 has nothing for and which clients send after each upload."""
-    match argument.strip(" ").partition(" ")[0].upper():
-        case "HELP":
-            return Reply(214, "SITE commands:", ("CHMOD <mode> <path> (accepted, S3 keeps no modes)", "HELP"))
-        case "CHMOD":
-            return Reply(200, "Accepted; S3 keeps no modes.")
-        case _:
-            return Reply(504, "There is no such SITE command.")
+async def host(session: Session, argument: str) -> Reply:
+    """HOST: which of the server's names the client came by; all of them are the same here (RFC 7151 section 3)."""
+    if session.authenticated:
+        return Reply(503, "HOST has to come before the login.")
+    if not argument or " " in argument:
+        return Reply(501, "HOST takes one name or address.")
+    session.log.debug("client came for %r", argument[:_WORDS_IN_LOG])
+    return Reply(220, "All names of this server are the same.")
+
+
+async def lang(_session: Session, argument: str) -> Reply:
+    """LANG: replies are in English (RFC 2640 section 4)."""
+    tag = argument.strip(" ")
+    if tag and _LANGUAGE.fullmatch(tag) is None:
+        return Reply(501, "LANG takes a language tag, such as EN.")
+    if tag.partition("-")[0].lower() in ("", "en"):
+        return Reply(200, "Replies are in English.")
+    return Reply(504, "Only English is spoken here.")
 
 
 COMMANDS = (
@@ -171,7 +166,7 @@ COMMANDS = (
         summary="do nothing",
         reference="RFC 959 4.1.3",
         login=False,
-        during_transfer=True,
+        during_transfer=AT_ONCE,
     ),
     Command(
         verb="HELP",
@@ -187,31 +182,7 @@ COMMANDS = (
         syntax="STAT [<path>]",
         summary="show the session and a running transfer, or list a path",
         reference="RFC 959 4.1.3",
-        during_transfer=True,
-    ),
-    Command(
-        verb="TYPE",
-        handler=type_,
-        syntax="TYPE A|I",
-        summary="accept the representation type; nothing is converted",
-        reference="RFC 959 4.1.2",
-        argument_required=True,
-    ),
-    Command(
-        verb="MODE",
-        handler=mode,
-        syntax="MODE S",
-        summary="transfer mode, always stream",
-        reference="RFC 959 4.1.2",
-        argument_required=True,
-    ),
-    Command(
-        verb="STRU",
-        handler=stru,
-        syntax="STRU F",
-        summary="file structure, always file",
-        reference="RFC 959 4.1.2",
-        argument_required=True,
+        during_transfer=WITHOUT_ARGUMENT,
     ),
     Command(
         verb="CLNT",
@@ -223,11 +194,22 @@ COMMANDS = (
         feature="CLNT",
     ),
     Command(
-        verb="SITE",
-        handler=site,
-        syntax="SITE HELP | SITE CHMOD <mode> <path>",
-        summary="server-specific commands",
-        reference="RFC 959 4.1.3",
+        verb="HOST",
+        handler=host,
+        syntax="HOST <name>",
+        summary="tell the name by which the server was found",
+        reference="RFC 7151 3",
+        login=False,
         argument_required=True,
+        feature="HOST",
+    ),
+    Command(
+        verb="LANG",
+        handler=lang,
+        syntax="LANG [<tag>]",
+        summary="choose the language of replies, always English",
+        reference="RFC 2640 4",
+        login=False,
+        feature="LANG EN*",
     ),
 )

@@ -5,13 +5,41 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from aioftps3.ftp.config import FtpConfig
 from aioftps3.ftp.replies import Reply
 from aioftps3.ftp.session import Session
 
-__all__ = ("Command", "Handler")
+__all__ = ("AFTERWARDS", "AT_ONCE", "WITHOUT_ARGUMENT", "Command", "During", "Handler", "Switch")
 
 Handler = Callable[[Session, str], Awaitable[Reply | None]]
 """Runs a command and returns its final reply, or None when it has sent that itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class During:
+    """Whether a command that comes while a transfer runs is answered at once, or after it.
+
+    Only what asks the store nothing and changes nothing that the transfer looks at can be answered at once.
+    """
+
+    text: str
+    """For the documentation; empty for never."""
+    at_once: Callable[[Session, str], bool]
+    """Asked with the session and the argument."""
+
+
+AFTERWARDS = During("", lambda _session, _argument: False)
+AT_ONCE = During("yes", lambda _session, _argument: True)
+WITHOUT_ARGUMENT = During("without a path", lambda _session, argument: not argument.strip(" "))
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """A setting without which a command does not exist."""
+
+    setting: str
+    """Its name for operators."""
+    on: Callable[[FtpConfig], bool]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,11 +54,13 @@ class Command:
     reference: str
     """Section of the RFC that defines it."""
     argument_required: bool = False
+    secret: bool = False
+    """Whether the argument must not be logged."""
     login: bool = True
     """Whether the client has to be logged in."""
     transfer: bool = False
     """Whether it uses the data connection, and so can be interrupted by ABOR."""
-    during_transfer: bool = False
+    during_transfer: During = AFTERWARDS
     """Whether it is answered while a transfer runs."""
     makes_name: bool = False
     """Whether its argument names something new: such a name is refused with 553, an existing one with 550."""
@@ -38,3 +68,9 @@ class Command:
     """Its line in FEAT (RFC 2389), if it has one."""
     aliases: tuple[str, ...] = ()
     """Other verbs for the same command: the X forms of RFC 775."""
+    switch: Switch | None = None
+    """What has to be on; without it the command is answered with 502 and shown neither by FEAT nor by HELP."""
+
+    def works(self, config: FtpConfig) -> bool:
+        """Whether the server offers it."""
+        return self.switch is None or self.switch.on(config)

@@ -69,7 +69,8 @@ async def allo(session: Session, argument: str) -> Reply:
     words = argument.split()
     if not words or not (words[0].isascii() and words[0].isdigit()):
         return Reply(501, "ALLO needs a number of bytes.")
-    session.allocated = parse_restart_offset(words[0])
+    # Devices that do not know the size say 0.
+    session.allocated = parse_restart_offset(words[0]) or None
     return Reply(200, "Noted.")
 
 
@@ -122,7 +123,7 @@ COMMANDS = (
         verb="ALLO",
         handler=allo,
         syntax="ALLO <bytes>",
-        summary="announce the size of the next upload, which is then checked",
+        summary="announce the size of the next upload in TYPE I, which is then checked; 0 announces nothing",
         reference="RFC 959 4.1.3",
     ),
 )

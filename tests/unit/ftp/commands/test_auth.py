@@ -218,3 +218,48 @@ async def test_a_data_port_of_the_old_protection_is_not_used_at_the_new_one() ->
         await client.protect()
         assert await client.codes("LIST") == [425]
         assert await wire.receive() == b""
+
+
+# -- ACCT REIN CCC -------------------------------------------------------------------------------------------------
+
+
+async def test_an_account_is_not_needed() -> None:
+    async with running_server() as running:
+        client = await running.greeted()
+        assert await client.codes("ACCT x", "ACCT") == [202, 202]
+        await client.log_in()
+        assert await client.codes("ACCT x", "PWD") == [202, 257]
+
+
+async def test_rein_begins_a_session_in_clear_text_again() -> None:
+    async with running_server(store=FtpStore({"dir/file": b""})) as running:
+        client = await running.client()
+        await client.codes("CWD dir", "TYPE I", "OPTS MLST size;", "EPSV ALL", "REST 5", "RNFR file")
+        assert await client.codes("REIN", "PWD", "RNTO x") == [220, 530, 530]
+        await client.log_in()
+        assert '"/"' in (await client.command("PWD")).text
+        assert "TYPE A" in (await client.command("STAT")).text
+        assert " MLST type*;size*;modify*;perm*;UNIX.mode;" in (await client.command("FEAT")).lines
+        assert await client.codes("RNTO x", "PASV") == [503, 227]
+
+
+async def test_rein_forgives_no_wrong_password() -> None:
+    async with running_server() as running:
+        client = await running.greeted()
+        for _ in range(4):
+            assert await client.codes("USER x", "PASS x", "REIN") == [331, 530, 220]
+        assert await client.codes("USER x", "PASS x") == [331, 530]
+        assert (await client.reply()).code == 421
+
+
+async def test_tls_is_not_ended() -> None:
+    """RFC 4217: REIN would end it, CCC too; both would go on in clear text."""
+    async with running_server(encrypted()) as running:
+        client = await running.client()
+        assert await client.codes("REIN", "CCC", "PWD") == [502, 534, 257]
+
+
+async def test_ccc_in_clear_text_has_nothing_to_clear() -> None:
+    async with running_server() as running:
+        client = await running.greeted()
+        assert await client.codes("CCC", "NOOP") == [533, 200]

@@ -96,3 +96,12 @@ async def test_an_argument_is_needed(verb: str) -> None:
     async with running_server() as running:
         client = await running.client()
         assert await client.codes(verb) == [501]
+
+
+async def test_avbl_of_a_directory_is_a_number_that_clients_can_read() -> None:
+    async with running_server(store=FtpStore({"dir/": b"", "file": b""})) as running:
+        client = await running.client()
+        for argument in ("", " dir", " /"):
+            assert (await client.command(f"AVBL{argument}")).text == f"213 {2**63 - 1}"
+        assert running.store.operations() == ["ListObjectsV2"]
+        assert await client.codes("AVBL none", "AVBL file") == [550, 550]

@@ -1,4 +1,4 @@
-"""SYST STAT HELP NOOP TYPE MODE STRU SITE FEAT OPTS CLNT."""
+"""SYST STAT HELP NOOP FEAT OPTS CLNT HOST LANG."""
 
 from __future__ import annotations
 
@@ -51,66 +51,23 @@ async def test_opts(argument: str, code: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("argument", "code"),
-    [
-        ("A", 200),
-        ("a", 200),
-        ("A N", 200),
-        ("I", 200),
-        ("i", 200),
-        ("L 8", 200),
-        ("l 8", 200),
-        ("E", 504),
-        ("L 9", 504),
-        ("L", 504),
-        ("A T", 504),
-        ("X", 504),
-        ("", 501),
-    ],
-)
-async def test_type(argument: str, code: int) -> None:
-    """D32."""
-    async with running_server() as running:
-        client = await running.client()
-        assert await client.codes(f"TYPE {argument}") == [code]
-
-
-async def test_type_a_converts_nothing() -> None:
-    """D42."""
-    async with running_server() as running:
-        client = await running.client()
-        content = b"unix\nwindows\r\nold\r\x00\xff"
-        for kind in ("A", "I"):
-            await client.expect(200, f"TYPE {kind}")
-            await client.upload("file", content)
-            assert running.store.contents["file"] == content
-            assert await client.download("RETR file") == content
-
-
-@pytest.mark.parametrize(
     ("line", "code"),
     [
-        ("MODE S", 200),
-        ("mode s", 200),
-        ("MODE B", 504),
-        ("MODE Z", 504),
-        ("MODE", 501),
-        ("STRU F", 200),
-        ("stru f", 200),
-        ("STRU R", 504),
-        ("STRU", 501),
         ("SYST", 215),
         ("NOOP", 200),
         ("NOOP with words", 200),
         ("CLNT FileZilla", 200),
         ("CLNT", 200),
-        ("SITE CHMOD 644 ./x", 200),
-        ("SITE chmod 644 x", 200),
-        ("SITE HELP", 214),
-        ("SITE UMASK", 504),
-        ("SITE", 501),
         ("HELP", 214),
         ("HELP stor", 214),
+        ("HELP SITE", 214),
+        ("HOST ftp.example.com", 503),
+        ("LANG", 200),
+        ("LANG EN", 200),
+        ("LANG en-us", 200),
+        ("LANG fr", 504),
+        ("LANG no words", 501),
+        ("SMNT /x", 502),
         ("HELP NONSENSE", 502),
         ("APPE file", 502),
         ("MFMT 20260101000000 file", 502),
@@ -186,3 +143,16 @@ async def test_stat_shows_the_first_entries_of_a_large_directory_and_says_so(ent
         assert [row.split()[-1] for row in rows] == [f"{number:04d}" for number in range(1000)]
         assert last == end
         assert await client.codes("NOOP") == [200]
+
+
+@pytest.mark.parametrize(
+    ("argument", "code"),
+    [("ftp.example.com", 220), ("192.0.2.1", 220), ("[2001:db8::1]", 220), ("", 501), ("two words", 501)],
+)
+async def test_host_comes_before_the_login(argument: str, code: int) -> None:
+    """RFC 7151 section 3: 503 behind it."""
+    async with running_server() as running:
+        client = await running.greeted()
+        assert await client.codes(f"HOST {argument}") == [code]
+        await client.log_in()
+        assert await client.codes(f"HOST {argument}") == [503 if argument else 501]

@@ -6,16 +6,23 @@ import re
 
 import pytest
 
-from aioftps3.ftp.commands import FAMILIES, command_table, features, manual
+from aioftps3.ftp.commands import FAMILIES, command_table, features, manual, page
+from aioftps3.ftp.commands.site import SUBCOMMANDS
+from aioftps3.ftp.commands.table import AFTERWARDS
+from aioftps3.ftp.config import FtpConfig
 
 TABLE = command_table()
 VERBS = re.findall(
     r"[A-Z]+",
     "USER PASS QUIT SYST FEAT OPTS NOOP TYPE MODE STRU PWD CWD CDUP PASV EPSV LIST NLST MLSD MLST RETR STOR "
-    " DELE MKD RMD RNFR RNTO SIZE MDTM REST ABOR ALLO HELP SITE STAT AUTH PBSZ PROT",
+    " DELE MKD RMD RNFR RNTO SIZE MDTM REST ABOR ALLO HELP SITE STAT AUTH PBSZ PROT "
+    "ACCT REIN CCC CLNT HOST LANG AVBL",
 )
 TWINS = {"XPWD": "PWD", "XCWD": "CWD", "XCUP": "CDUP", "XMKD": "MKD", "XRMD": "RMD"}
-BEFORE_LOGIN = {"USER", "PASS", "QUIT", "AUTH", "PBSZ", "PROT", "SYST", "FEAT", "OPTS", "NOOP", "HELP", "CLNT"}
+BEFORE_LOGIN = {
+    *("USER", "PASS", "ACCT", "REIN", "QUIT", "AUTH", "PBSZ", "PROT", "CCC"),
+    *("SYST", "FEAT", "OPTS", "NOOP", "HELP", "CLNT", "HOST", "LANG"),
+}
 TRANSFERS = {"LIST", "NLST", "MLSD", "RETR", "STOR", "STOU"}
 
 
@@ -44,10 +51,9 @@ def test_transfers_are_those_that_use_a_data_connection() -> None:
     assert {verb for verb, command in TABLE.items() if command.transfer} == TRANSFERS
 
 
-def test_nothing_that_is_a_transfer_runs_during_a_transfer() -> None:
-    interrupting = {verb for verb, command in TABLE.items() if command.during_transfer}
-    assert interrupting >= {"NOOP", "STAT"}
-    assert not interrupting & TRANSFERS
+def test_what_is_answered_during_a_transfer_is_no_transfer_and_needs_no_store() -> None:
+    interrupting = {verb for verb, command in TABLE.items() if command.during_transfer is not AFTERWARDS}
+    assert interrupting == {"NOOP", "STAT", "PWD", "XPWD", "TYPE"}
 
 
 def test_names_that_are_made_are_refused_with_553() -> None:
@@ -55,11 +61,14 @@ def test_names_that_are_made_are_refused_with_553() -> None:
 
 
 def test_feat_lists_what_works_and_nothing_else() -> None:
-    """APPE, MFMT, EPRT and HASH are not there."""
-    assert features(TABLE) == (
+    """APPE, MFMT and HASH are not there."""
+    assert features(TABLE, FtpConfig()) == (
         "AUTH TLS",
+        "AVBL",
         "CLNT",
         "EPSV",
+        "HOST",
+        "LANG EN*",
         "MDTM",
         "MLST",
         "PBSZ",
@@ -72,11 +81,11 @@ def test_feat_lists_what_works_and_nothing_else() -> None:
 
 
 def test_feat_lines_have_no_blanks_around_them() -> None:
-    assert all(feature == feature.strip() for feature in features(TABLE))
+    assert all(feature == feature.strip() for feature in features(TABLE, FtpConfig()))
 
 
 def test_help_explains_every_command() -> None:
-    entries = manual(TABLE)
+    entries = manual(TABLE, FtpConfig())
     assert set(entries) == set(TABLE)
     for verb, entry in entries.items():
         assert entry.startswith(TABLE[verb].verb)
@@ -88,3 +97,13 @@ def test_the_documentation_of_each_command_is_there() -> None:
         assert command.handler.__doc__
         assert command.summary
         assert command.reference
+
+
+def test_what_can_hold_a_secret_is_marked_so() -> None:
+    assert {verb for verb, command in TABLE.items() if command.secret} == {"PASS", "ACCT"}
+
+
+def test_the_page_has_a_row_for_each_command_and_each_of_site() -> None:
+    rows = [line for line in page().splitlines() if line.startswith("| `")]
+    assert len(rows) == sum(len(family.COMMANDS) for family in FAMILIES) + len(SUBCOMMANDS)
+    assert all(row.count(" | ") == rows[0].count(" | ") for row in rows)

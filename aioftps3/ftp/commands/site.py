@@ -1,0 +1,73 @@
+"""SITE and its own commands (RFC 959 section 4.1.3): a row in `SUBCOMMANDS` is all that one needs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from aioftps3.ftp.commands.table import Command
+from aioftps3.ftp.replies import Reply
+from aioftps3.ftp.session import Session
+
+__all__ = ("COMMANDS", "SUBCOMMANDS", "site_help")
+
+
+async def site(session: Session, argument: str) -> Reply | None:
+    """SITE: one of the commands below."""
+    verb, _, rest = argument.lstrip(" ").partition(" ")
+    command = SUBCOMMANDS.get(verb.upper())
+    if command is None or not command.works(session.config):
+        return Reply(504, "There is no such SITE command.")
+    if command.argument_required and not rest:
+        return Reply(501, f"{command.verb} needs an argument: {command.syntax}")
+    return await command.handler(session, rest)
+
+
+async def site_help(session: Session, _argument: str) -> Reply:
+    """SITE HELP, which HELP SITE is, too."""
+    offered = (command for command in SUBCOMMANDS.values() if command.works(session.config))
+    return Reply(214, "SITE commands:", tuple(f"{command.syntax}: {command.summary}" for command in offered))
+
+
+async def chmod(_session: Session, argument: str) -> Reply:
+    """SITE CHMOD: accepted, because clients send it after each upload; S3 has nothing to keep modes in."""
+    mode, _, path = argument.lstrip(" ").partition(" ")
+    if not (mode and path):
+        return Reply(501, "SITE CHMOD takes a mode and a path.")
+    return Reply(200, "Accepted; S3 keeps no modes.")
+
+
+COMMANDS = (
+    Command(
+        verb="SITE",
+        handler=site,
+        syntax="SITE <command>",
+        summary="one of the following commands",
+        reference="RFC 959 4.1.3",
+        argument_required=True,
+    ),
+)
+
+SUBCOMMANDS: Mapping[str, Command] = MappingProxyType(
+    {
+        command.verb.removeprefix("SITE "): command
+        for command in (
+            Command(
+                verb="SITE CHMOD",
+                handler=chmod,
+                syntax="SITE CHMOD <mode> <path>",
+                summary="accepted, and nothing else: S3 keeps no modes",
+                reference="-",
+                argument_required=True,
+            ),
+            Command(
+                verb="SITE HELP",
+                handler=site_help,
+                syntax="SITE HELP",
+                summary="list the SITE commands",
+                reference="RFC 959 4.1.3",
+            ),
+        )
+    }
+)
+"""Each command behind SITE."""
