@@ -4,8 +4,11 @@ import pytest
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Options of the randomised trials in tests/faults."""
+    """Options of the randomised trials in tests/faults, and of the client matrix in tests/integration/clients."""
     group = parser.getgroup("randomised trials")
     group.addoption("--trials", type=int, default=100, help="how many trials are run (100)")
     group.addoption("--first-seed", type=int, default=1, help="seed of the first one; the others count on (1)")
     group.addoption("--seed", type=int, default=None, help="run the one trial of this seed again")
+    group = parser.getgroup("FTP clients")
+    group.addoption("--clients", default="core", help="which are driven: core (default), all, or names with commas")
+    group.addoption("--write-matrix", action="store_true", help="write what was measured to docs/clients.*")

@@ -224,15 +224,20 @@ class EmbeddedS3:
         """An object's content, past the protocol. Raises KeyError."""
         return self._store.read(self._service.contents.objects[key].blob)
 
-    def put(self, key: str, data: bytes, *, headers: Mapping[str, str] | None = None) -> None:
-        """Store an object, past the protocol; ``headers`` in lower case, content-type and x-amz-meta- ones."""
+    def put(
+        self, key: str, data: bytes, *, headers: Mapping[str, str] | None = None, modified: float | None = None
+    ) -> None:
+        """Store an object, past the protocol; ``headers`` in lower case, content-type and x-amz-meta- ones.
+
+        ``modified`` is its Last-Modified, in whole seconds since the epoch; now unless given.
+        """
         writer = self._store.writer()
         writer.write(data)
         stored = StoredObject(
             key=key,
             blob=writer.finish(),
             etag=handlers_objects.hex_md5(data),
-            modified=self._service.now(),
+            modified=self._service.now() if modified is None else modified,
             headers={"content-type": DEFAULT_CONTENT_TYPE, **(headers or {})},
         )
         self._service.contents.put(stored)

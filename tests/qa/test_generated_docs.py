@@ -6,6 +6,7 @@ from pathlib import Path
 
 from aioftps3 import settings
 from aioftps3.ftp import commands
+from tests.integration.clients import matrix
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -16,3 +17,7 @@ def test_the_page_of_commands_is_the_command_table() -> None:
 
 def test_the_page_of_settings_is_the_option_table() -> None:
     assert (DOCS / "settings.md").read_text() == settings.page()
+
+
+def test_the_page_of_clients_is_what_was_measured_and_declared() -> None:
+    assert (DOCS / "clients.md").read_text() == matrix.page(matrix.MatrixPages(DOCS).load())

@@ -116,6 +116,10 @@ class EmbeddedBackend(Backend):
     def put(self, path: str, data: bytes = b"") -> None:
         self._loop.call(lambda: self._server.put(self.prefix + path, data))
 
+    def put_old(self, path: str, data: bytes, modified: float) -> None:
+        """Store an object that says it was last modified then, in whole seconds since the epoch."""
+        self._loop.call(lambda: self._server.put(self.prefix + path, data, modified=modified))
+
     def put_many(self, paths: list[str]) -> None:
         """Store empty objects."""
 

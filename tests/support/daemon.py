@@ -41,6 +41,8 @@ class Access:
 
     port: int
     implicit: bool
+    encrypted: bool = True
+    """Whether the client is to use TLS at all."""
     certificate: Path
     login: str
     password: str = field(repr=False)
@@ -133,11 +135,12 @@ class Daemon:
         self._ports = int(match[1]), int(match[2])
 
     def access(self, mode: str) -> Access:
-        """How clients get in, mode `explicit` or `implicit`."""
+        """How clients get in, mode `explicit`, `implicit` or `clear`."""
         implicit = mode == "implicit"
         return Access(
             port=self._ports[implicit],
             implicit=implicit,
+            encrypted=mode != "clear",
             certificate=Path(self._environment["AIOFTPS3_TLS_CERT"]),
             login=LOGIN,
             password=self._environment["FTP_USER_PASSWORD"],

@@ -1,0 +1,253 @@
+"""What a driver is: one client, made to do what the shared suite asks for.
+
+A driver translates; it never repairs. What its client cannot do is declared in `cannot`, with the reason, before
+anything runs: a failure is never turned into "cannot". What an operation may cost on the wire is declared in `costs`,
+so that an attempt which the client hides by another one is seen.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from tests.integration.clients.cells import NOT_BUILT, Cell
+from tests.support.daemon import ROOT, Access
+
+__all__ = ("LANGUAGE_PACKAGES", "Client", "ClientFailed", "Cost", "Operation", "process", "where_is")
+
+LANGUAGE_PACKAGES = Path(os.environ.get("AIOFTPS3_TEST_CLIENTS") or ROOT / "local" / "clients")
+"""Where scripts/clients.sh puts what comes from the registries of programming languages."""
+
+OPERATION_SECONDS = 30.0
+"""Longest that one operation of a client may take; a test as a whole has 20 s, which nothing but a hang comes near."""
+
+Operation = str
+"""The name of one of the methods of `Client` that do something on the server."""
+
+
+class ClientFailed(AssertionError):
+    """The client says that it failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """The most that one operation takes on the wire."""
+
+    control: int = 1
+    """Control connections."""
+    data: int = 0
+    """Data connections: replies 150."""
+    refused: int = 0
+    """Replies 4xx and 5xx."""
+    commands: int = 25
+
+
+ONE_TRANSFER = Cost(data=1)
+NO_TRANSFER = Cost()
+ABORTED_AND_THEN_ONE = Cost(data=2, refused=1)
+"""The 426 of the one that was aborted is counted."""
+
+COSTS: Mapping[Operation, Cost] = {
+    "list": ONE_TRANSFER,
+    "put": ONE_TRANSFER,
+    "get": ONE_TRANSFER,
+    "resume_get": ONE_TRANSFER,
+    "resume_put": ONE_TRANSFER,
+    "append": ONE_TRANSFER,
+    "get_time": ONE_TRANSFER,
+    "put_time": ONE_TRANSFER,
+    "abort_get": ABORTED_AND_THEN_ONE,
+    "abort_put": ABORTED_AND_THEN_ONE,
+    "rename": NO_TRANSFER,
+    "make_directory": NO_TRANSFER,
+    "remove_directory": NO_TRANSFER,
+    "delete": NO_TRANSFER,
+    "mirror_up": Cost(data=10, commands=60),
+    "mirror_down": Cost(data=10, commands=60),
+    "put_several": Cost(control=5, data=5, commands=75),
+}
+"""What an operation takes when the client does what it is told, and nothing else; trees have four files, and there are
+five files that go up at once."""
+
+
+class Client(ABC):
+    """One client. All remote paths are relative to the login directory and have no slash at the front."""
+
+    name: ClassVar[str]
+    source: ClassVar[str]
+    """Where it comes from, in a few words."""
+    core: ClassVar[bool] = False
+    """Whether a normal run has it; the others are for the nightly one."""
+    modes: ClassVar[tuple[str, ...]] = ("explicit", "implicit", "clear")
+    """The first is the one that everything but the logins is done in."""
+    resumes: ClassVar[str] = "all"
+    """Which of its data connections resume the control connection's TLS session: `all`, `some`, `none`."""
+    time_precision: ClassVar[int] = 1
+    """Seconds to which it knows a remote file's time."""
+    cannot: ClassVar[Mapping[str, str]] = {}
+    """Names of cells that the client itself has nothing for, with the reason."""
+    needs: ClassVar[Mapping[str, str]] = {}
+    """Cells that it needs something else from the server for than others do: keys of NOT_BUILT."""
+    costs: ClassVar[Mapping[Operation, Cost]] = {}
+    """Where it takes more than COSTS."""
+
+    def __init__(self, access: Access, home: Path) -> None:
+        """``home`` is an empty directory of the client's own, for its settings."""
+        self.access = access
+        self.home = home
+
+    # -- what is installed ------------------------------------------------------------------------------------------
+
+    @classmethod
+    @abstractmethod
+    def missing(cls) -> str | None:
+        """What is not installed, in words, or None when the client can be run."""
+
+    @classmethod
+    @abstractmethod
+    def version(cls) -> str:
+        """The installed version; only asked when nothing is missing."""
+
+    # -- what it does -----------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def list(self, directory: str) -> Sequence[str]:
+        """The names in a directory, as the client shows them."""
+
+    @abstractmethod
+    def put(self, local: Path, remote: str) -> None:
+        """Upload a file."""
+
+    @abstractmethod
+    def get(self, remote: str, local: Path) -> None:
+        """Download a file."""
+
+    def resume_get(self, remote: str, local: Path) -> None:
+        """Fetch what the local file still lacks."""
+        raise NotImplementedError
+
+    def resume_put(self, local: Path, remote: str) -> None:
+        """Send what the remote file still lacks."""
+        raise NotImplementedError
+
+    def append(self, local: Path, remote: str) -> None:
+        """Send a file to the end of the remote one."""
+        raise NotImplementedError
+
+    def rename(self, old: str, new: str) -> None:
+        """Rename a file."""
+        raise NotImplementedError
+
+    def make_directory(self, path: str) -> None:
+        """Make a directory."""
+        raise NotImplementedError
+
+    def remove_directory(self, path: str) -> None:
+        """Remove an empty directory."""
+        raise NotImplementedError
+
+    def delete(self, path: str) -> None:
+        """Delete a file."""
+        raise NotImplementedError
+
+    def get_time(self, remote: str, local: Path) -> float:
+        """The remote file's time as the client tells it, or as it sets it on what it downloads; seconds since 1970."""
+        raise NotImplementedError
+
+    def put_time(self, local: Path, remote: str) -> None:
+        """Upload a file, or only its time, so that the remote file has the time of the local one."""
+        raise NotImplementedError
+
+    def abort_get(self, remote: str, after: str, local: Path) -> None:
+        """Begin to download a large file, abort, and download `after` as if nothing had happened."""
+        raise NotImplementedError
+
+    def abort_put(self, local: Path, remote: str, after: Path, after_remote: str) -> None:
+        """Begin to upload a large file, abort, and upload `after` as if nothing had happened."""
+        raise NotImplementedError
+
+    def mirror_up(self, local: Path, remote: str) -> None:
+        """Make the remote directory, which exists, the same as the local one, without sending what is there."""
+        raise NotImplementedError
+
+    def mirror_down(self, remote: str, local: Path) -> None:
+        """Make the local directory, which exists, the same as the remote one, without fetching what is there."""
+        raise NotImplementedError
+
+    def put_several(self, files: Mapping[Path, str]) -> None:
+        """Upload files over several control connections at the same time, by the client's own means."""
+        raise NotImplementedError
+
+    # -- what the suite asks ----------------------------------------------------------------------------------------
+
+    @classmethod
+    def cost(cls, operation: Operation) -> Cost:
+        """The most that an operation may take."""
+        return cls.costs.get(operation) or COSTS[operation]
+
+    @classmethod
+    def why_not(cls, cell: Cell) -> str | None:
+        """Why the client has nothing for a cell."""
+        for mode, name in (("explicit", "explicit TLS"), ("implicit", "implicit TLS"), ("clear", "clear")):
+            if cell.name == name and mode not in cls.modes:
+                return cls.cannot.get(cell.name, "it has no TLS" if mode != "clear" else "it insists on TLS")
+        if cell.name == "data resumes TLS" and "explicit" not in cls.modes:
+            return "it has no TLS"
+        return cls.cannot.get(cell.name) or cls.cannot.get(cell.column)
+
+    @classmethod
+    def why_not_yet(cls, cell: Cell) -> str | None:
+        """Why the server has nothing for a cell yet."""
+        return NOT_BUILT.get(cls.needs.get(cell.name) or cell.needs or "")
+
+    @classmethod
+    def runs(cls, cell: Cell) -> bool:
+        """Whether a cell can be run."""
+        return cls.why_not(cell) is None and cls.why_not_yet(cell) is None
+
+
+def where_is(program: str) -> str | None:
+    """What is missing when a program is not on PATH."""
+    return None if shutil.which(program) else f"{program} is not installed"
+
+
+def process(
+    arguments: Sequence[str | Path],
+    *,
+    home: Path,
+    directory: Path | None = None,
+    stdin: str | bytes = b"",
+    environment: Mapping[str, str] | None = None,
+    accepted: Sequence[int] = (0,),
+) -> str:
+    """Run a client's program to its end; what it printed, errors too. Raises ClientFailed for another exit code."""
+    try:
+        done = subprocess.run(
+            [str(argument) for argument in arguments],
+            cwd=directory or home,
+            env={
+                "PATH": os.environ["PATH"],
+                "HOME": str(home),
+                "LC_ALL": "C.UTF-8",
+                "TZ": "UTC",
+                **(environment or {}),
+            },
+            input=stdin.encode() if isinstance(stdin, str) else stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=OPERATION_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        said = (error.stdout or b"").decode(errors="replace")
+        raise ClientFailed(f"{arguments[0]} did not end: {said}") from error
+    said = done.stdout.decode(errors="surrogateescape")
+    if done.returncode not in accepted:
+        raise ClientFailed(f"{arguments[0]} ended with {done.returncode}: {said}")
+    return said

@@ -1,0 +1,217 @@
+from __future__ import annotations
+
+import os
+import re
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.integration.clients.cells import NOT_BUILT, Cell, cells_by_name
+from tests.integration.clients.client import Client
+from tests.integration.clients.matrix import MatrixPages
+from tests.integration.clients.registry import CLIENTS, chosen
+from tests.integration.clients.scene import Contents, Scene
+from tests.support.backends import MINIO, Backend, EmbeddedBackend, embedded_backend, minio_backend
+from tests.support.daemon import Daemon
+
+CELL = "client and cell"
+"""The property of a test's report that names the cell it is."""
+
+ON_MINIO_TOO = {
+    (client, cell)
+    for client in ("curl", "lftp", "rclone", "FileZilla")
+    for cell in ("put 40 MiB", "get 40 MiB", "rename over", "name: quote", "name: NFD", "mirror up")
+}
+"""Cells that also run on a real MinIO, where tests.sh has started one: the large and the odd."""
+
+CROWD = 2500
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One test: a client, a cell, and the S3 below."""
+
+    driver: type[Client]
+    cell: Cell
+    backend: str
+
+    def __str__(self) -> str:
+        return f"{self.driver.name}: {self.cell.name}{'' if self.backend == 'embedded' else ' on MinIO'}"
+
+
+# -- what is run ----------------------------------------------------------------------------------------------------
+
+
+def _chosen(config: pytest.Config) -> tuple[type[Client], ...]:
+    names = config.getoption("--clients")
+    try:
+        return chosen(names)
+    except KeyError as error:
+        raise pytest.UsageError(f"--clients={names}: there is no driver for {error}") from error
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Each cell once for each client that is installed and can do it; the others are declared, not skipped."""
+    if "driver" in metafunc.fixturenames:
+        metafunc.parametrize("driver", CLIENTS, ids=[client.name for client in CLIENTS])
+    marker = metafunc.definition.get_closest_marker("cell")
+    if marker is None:
+        return
+    runs = []
+    cells = [cells_by_name()[name] for name in marker.args]
+    for driver in _chosen(metafunc.config):
+        for cell in cells:
+            if driver.runs(cell) and driver.missing() is None:
+                runs.append(Run(driver, cell, "embedded"))
+                if os.environ.get(MINIO) and (driver.name, cell.name) in ON_MINIO_TOO:
+                    runs.append(Run(driver, cell, "minio"))
+    if runs:
+        metafunc.parametrize("run", runs, ids=str)
+    else:
+        lacking = ", ".join(sorted({cell.needs for cell in cells if cell.needs in NOT_BUILT if cell.needs}))
+        why = f"not built yet: {lacking}" if lacking else f"--clients={metafunc.config.getoption('--clients')}"
+        metafunc.parametrize("run", [pytest.param(None, marks=pytest.mark.skip(reason=why))], ids=["nobody"])
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    """Which clients are driven, and which are not, and why."""
+    wanted = _chosen(config)
+    missing = {client.name: client.missing() for client in wanted}
+    lines = [f"FTP clients: {', '.join(name for name, why in missing.items() if why is None)}"]
+    if lacking := "; ".join(f"{name} ({why})" for name, why in missing.items() if why is not None):
+        lines.append(f"FTP clients that are not installed: {lacking}")
+    if others := ", ".join(client.name for client in CLIENTS if client not in wanted):
+        lines.append(f"FTP clients left out by --clients={config.getoption('--clients')}: {others}")
+    if NOT_BUILT:
+        lines.append(f"FTP clients, not built yet: {', '.join(f'{what} ({why})' for what, why in NOT_BUILT.items())}")
+    return lines
+
+
+# -- what it stands on ----------------------------------------------------------------------------------------------
+
+
+class Stage:
+    """The daemons of a test session, each started when the first test wants it."""
+
+    def __init__(self, stack: ExitStack, factory: pytest.TempPathFactory) -> None:
+        self._stack = stack
+        self._factory = factory
+        self._backends: dict[str, Backend] = {}
+        self._daemons: dict[tuple[str, str, str], Daemon] = {}
+
+    def backend(self, kind: str) -> Backend:
+        """The S3 of this kind, `embedded` or `minio`."""
+        if kind not in self._backends:
+            opened = embedded_backend(self._factory.mktemp("s3")) if kind == "embedded" else minio_backend(os.environ)
+            self._backends[kind] = self._stack.enter_context(opened)
+        return self._backends[kind]
+
+    def daemon(self, kind: str, require_tls: str, times: str) -> Daemon:
+        """A daemon in front of it, with these settings."""
+        key = (kind, require_tls, times)
+        if key not in self._daemons:
+            settings = {"AIOFTPS3_REQUIRE_TLS": require_tls, "AIOFTPS3_TIMES": times}
+            given = {**self.backend(kind).environment, **settings}
+            self._daemons[key] = self._stack.enter_context(_running(self._factory.mktemp("daemon"), given))
+        return self._daemons[key]
+
+
+@contextmanager
+def _running(directory: Path, given: dict[str, str]) -> Iterator[Daemon]:
+    daemon = Daemon.start(directory, given)
+    try:
+        yield daemon
+        assert daemon.running, "the daemon ended by itself"
+        assert daemon.stop() == 0
+        daemon.check_log()
+        assert not re.findall(r"^\S+ ERROR .*", daemon.log(), re.MULTILINE)
+    finally:
+        daemon.kill()
+
+
+@pytest.fixture(scope="session")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """All daemons; how they end is checked too."""
+    with ExitStack() as stack:
+        made = Stage(stack, tmp_path_factory)
+        yield made
+        embedded = made.backend("embedded")
+        assert isinstance(embedded, EmbeddedBackend)
+        assert embedded.all_uploads() == [], "multipart uploads are left"
+
+
+@pytest.fixture(scope="session")
+def content(tmp_path_factory: pytest.TempPathFactory) -> Contents:
+    """Local files to send."""
+    return Contents(tmp_path_factory.mktemp("content"))
+
+
+@pytest.fixture(scope="session")
+def crowd(stage: Stage) -> list[str]:
+    """A directory of 2,500 files, and then their names, sorted."""
+    backend = stage.backend("embedded")
+    assert isinstance(backend, EmbeddedBackend)
+    names = [f"file {number:04}" for number in range(CROWD)]
+    backend.put_many([f"crowd/{name}" for name in names])
+    return ["crowd", *names]
+
+
+@pytest.fixture
+def scene(
+    run: Run,
+    stage: Stage,
+    content: Contents,
+    request: pytest.FixtureRequest,
+    record_property: Callable[[str, object], None],
+    tmp_path: Path,
+) -> Scene:
+    """A client in the mode of its cell, with an empty directory here and there."""
+    if run.backend == "embedded":
+        record_property(CELL, f"{run.driver.name}: {run.cell.name}")
+    wanted = request.node.get_closest_marker("cell").kwargs
+    mode = wanted.get("mode") or run.driver.modes[0]
+    daemon = stage.daemon(run.backend, "none" if mode == "clear" else "control+data", wanted.get("times", "uploaded"))
+    backend = stage.backend(run.backend)
+    folder = f"test-{secrets.token_hex(4)}"
+    backend.put(f"{folder}/")
+    home, local = tmp_path / "home", tmp_path / "local"
+    home.mkdir()
+    local.mkdir()
+    return Scene(run.driver(daemon.access(mode), home), run.cell, daemon, backend, folder, local, content)
+
+
+# -- what is written ------------------------------------------------------------------------------------------------
+
+
+class MatrixWriter:
+    """Collects outcomes where the session is led; with pytest-xdist the tests themselves run elsewhere."""
+
+    def __init__(self, pages: MatrixPages) -> None:
+        self._pages = pages
+        self._failed: dict[tuple[str, str], bool] = {}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Remember a cell's outcome; setup and teardown count as well."""
+        for name, value in report.user_properties:
+            if name == CELL:
+                client, cell = str(value).split(": ", 1)
+                self._failed[client, cell] = report.failed or self._failed.get((client, cell), False)
+
+    def pytest_sessionfinish(self) -> None:
+        """Write the pages."""
+        matrix = self._pages.load()
+        versions = {client.name: client.version() for client in CLIENTS if client.missing() is None}
+        for (client, cell), failed in self._failed.items():
+            matrix.note(client, versions[client], cell, failed=failed)
+        self._pages.save(matrix)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register what the tests here use."""
+    config.addinivalue_line("markers", "cell(*names, mode, times): the cells of docs/clients.md that a test is")
+    if config.getoption("--write-matrix") and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(MatrixWriter(MatrixPages()))

@@ -1,0 +1,171 @@
+"""The matrix: outcomes as they were measured (docs/clients.json), and the page made of them (docs/clients.md).
+
+A run with `--write-matrix` replaces the outcomes of the cells that it ran and keeps all others, so that a run with few
+clients takes nothing away. What a client cannot do and what the server does not have yet are not outcomes: they are
+declared, by drivers and cells, and stand in the page whatever was measured before.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.integration.clients.cells import CELLS, NOT_BUILT, Cell
+from tests.integration.clients.client import Client
+from tests.integration.clients.registry import CLIENTS
+from tests.support.daemon import ROOT
+
+__all__ = ("Matrix", "MatrixPages", "page")
+
+
+@dataclass(slots=True)
+class Row:
+    """What was measured of one client."""
+
+    version: str
+    outcomes: dict[str, str] = field(default_factory=dict)
+    """Names of cells to `ok` or `failed`."""
+
+
+@dataclass(slots=True)
+class Matrix:
+    """What was measured of all clients."""
+
+    rows: dict[str, Row] = field(default_factory=dict)
+
+    def note(self, client: str, version: str, cell: str, *, failed: bool) -> None:
+        """Take over one outcome; one of another version replaces all of that client's."""
+        row = self.rows.get(client)
+        if row is None or row.version != version:
+            row = self.rows[client] = Row(version)
+        row.outcomes[cell] = "failed" if failed else "ok"
+
+    def as_json(self) -> str:
+        """In the order of the page, so that a second run of the same changes nothing."""
+        order = {cell.name: at for at, cell in enumerate(CELLS)}
+        found = {
+            client.name: {
+                "version": row.version,
+                "outcomes": {name: row.outcomes[name] for name in sorted(row.outcomes, key=order.__getitem__)},
+            }
+            for client in CLIENTS
+            if (row := self.rows.get(client.name)) is not None
+        }
+        return json.dumps(found, indent=1) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> Matrix:
+        """Read it back; cells that are no more are left out."""
+        known = {cell.name for cell in CELLS}
+        rows = {}
+        for name, row in json.loads(text).items():
+            outcomes = {cell: outcome for cell, outcome in row["outcomes"].items() if cell in known}
+            rows[name] = Row(row["version"], outcomes)
+        return cls(rows)
+
+
+class MatrixPages:
+    """The two files."""
+
+    def __init__(self, directory: Path = ROOT / "docs") -> None:
+        self._measured = directory / "clients.json"
+        self._page = directory / "clients.md"
+
+    def load(self) -> Matrix:
+        """What was measured so far."""
+        return Matrix.from_json(self._measured.read_text()) if self._measured.exists() else Matrix()
+
+    def save(self, matrix: Matrix) -> None:
+        """Write both."""
+        self._measured.write_text(matrix.as_json())
+        self._page.write_text(page(matrix))
+
+
+_HEAD = """\
+# FTP clients
+
+Real clients against the whole daemon. Made by the tests:
+
+    ./tests.sh tests/integration/clients --clients=all --write-matrix
+
+A normal run of `./tests.sh` drives the clients marked "each run", the nightly one all that are installed;
+`scripts/clients.sh` installs them. What each operation takes on the wire (control connections, data connections,
+refused commands, commands) is compared with limits that the drivers in `tests/integration/clients/drivers` declare: an
+attempt that a client repeats without saying so fails its cell.
+
+- **ok**: every byte, name and time was compared with what S3 holds.
+- **-**: the client itself cannot; the reasons are below the tables.
+- **not yet**: aioftps3 does not have what the cell needs.
+- **failed**: a defect.
+- **?**: not run since the cell was added.
+
+`put` and `get` are five sizes each, from nothing to 40 MiB; odd names are twelve (blanks at both ends and in a row,
+quotes, a leading dash, an emoji, NFC and NFD, percent, hash, brackets). A number counts the cells that are ok. "clear"
+needs `AIOFTPS3_REQUIRE_TLS=none`; clients without TLS are tested so. "data resumes TLS" says which of a client's data
+connections resume the TLS session of its control connection, which is the client's choice: all, some or none.
+"""
+
+
+def _outcome(client: type[Client], cell: Cell, matrix: Matrix) -> str:
+    if client.why_not(cell) is not None:
+        return "-"
+    if client.why_not_yet(cell) is not None:
+        return "not yet"
+    row = matrix.rows.get(client.name)
+    outcome = row.outcomes.get(cell.name, "?") if row else "?"
+    return client.resumes if cell.name == "data resumes TLS" and outcome == "ok" else outcome
+
+
+def _shown(outcomes: list[str]) -> str:
+    """The outcomes of one column in one word."""
+    for word in ("failed", "?", "not yet"):
+        if word in outcomes:
+            return f"**{word}**" if word == "failed" else word
+    if len(outcomes) == 1:
+        return outcomes[0]
+    done = outcomes.count("ok")
+    return "-" if done == 0 else "ok" if done == len(outcomes) else f"{done} of {len(outcomes)}"
+
+
+def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:
+    head = list(head)
+    return ["| " + " | ".join(cells) + " |" for cells in (head, ["---"] * len(head), *rows)]
+
+
+def page(matrix: Matrix) -> str:
+    """The page, as Markdown."""
+    lines = [_HEAD, "## Versions", ""]
+    rows = [
+        (
+            client.name,
+            row.version if (row := matrix.rows.get(client.name)) else "?",
+            client.source,
+            " and ".join(mode for mode in client.modes if mode != "clear") or "none",
+            "each run" if client.core else "nightly",
+        )
+        for client in CLIENTS
+    ]
+    lines += _table(("client", "version", "from", "TLS", "tested in"), rows)
+    for family in dict.fromkeys(cell.family for cell in CELLS):
+        columns: dict[str, list[Cell]] = {}
+        for cell in CELLS:
+            if cell.family == family:
+                columns.setdefault(cell.column, []).append(cell)
+        shown = [
+            (client.name, *(_shown([_outcome(client, cell, matrix) for cell in cells]) for cells in columns.values()))
+            for client in CLIENTS
+        ]
+        lines += ["", f"## {family}", "", *_table(("client", *columns), shown)]
+    lines += ["", "## What clients cannot do", ""]
+    for client in CLIENTS:
+        reasons: dict[str, list[str]] = {}
+        for cell in CELLS:
+            if (why := client.why_not(cell)) is not None:
+                reasons.setdefault(why, []).append(cell.name)
+        lines += [f"- {client.name}, {', '.join(names)}: {why}." for why, names in reasons.items()]
+    if NOT_BUILT:
+        lines += ["", "## What aioftps3 does not have yet", ""]
+        lines += [f"- {what}: {why}." for what, why in NOT_BUILT.items()]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,21 @@
+"""All drivers, in the order of the page."""
+
+from __future__ import annotations
+
+from tests.integration.clients.client import Client
+from tests.integration.clients.drivers.curl import Curl
+from tests.integration.clients.drivers.lftp import Lftp
+from tests.integration.clients.drivers.python import AioftpClient, Ftplib
+from tests.integration.clients.drivers.rclone import Rclone
+
+__all__ = ("CLIENTS", "chosen")
+
+CLIENTS: tuple[type[Client], ...] = (Curl, Lftp, Ftplib, AioftpClient, Rclone)
+
+
+def chosen(names: str) -> tuple[type[Client], ...]:
+    """The drivers of `--clients`: `core`, `all`, or names parted by commas. Raises KeyError for an unknown name."""
+    if names in ("core", "all"):
+        return tuple(client for client in CLIENTS if names == "all" or client.core)
+    by_name = {client.name: client for client in CLIENTS}
+    return tuple(by_name[name] for name in names.split(","))
