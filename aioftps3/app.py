@@ -195,6 +195,7 @@ def ftp_config(settings: Settings) -> FtpConfig:
         tls_handshake_timeout=settings.tls_handshake_timeout,
         require_tls_resumption=settings.require_tls_resumption,
         allow_foreign_data_peer=settings.allow_foreign_data_peer,
+        active_mode=settings.active_mode,
     )
 
 

@@ -334,6 +334,15 @@ class Settings(BaseModel):
             "gets the file.",
         ),
     ] = False
+    active_mode: Annotated[
+        bool,
+        _parsed(values.switch),
+        Opt(
+            "AIOFTPS3_ACTIVE_MODE",
+            "Connect to clients that ask for it (`PORT`, `EPRT`), as old clients and many devices do: to their own "
+            "address only, and to ports from 1024 on.",
+        ),
+    ] = False
     upload_end: Annotated[
         Literal["strict", "guarded", "trusting"],
         _parsed(values.choice("strict", "guarded", "trusting")),

@@ -71,3 +71,5 @@ class FtpConfig:
     (ftplib, several versions of curl for all but the first one), so that it is off."""
     allow_foreign_data_peer: bool = False
     """Accept data connections from another address than the control connection's. Unsafe."""
+    active_mode: bool = False
+    """Connect to clients that ask for it by PORT or EPRT, at their own address only."""

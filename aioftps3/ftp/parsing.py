@@ -7,15 +7,19 @@ each line becomes a `CommandLine` or a `BadLine` with the words for its reply.
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from dataclasses import dataclass
 
 __all__ = (
     "LINE_LIMIT",
     "BadLine",
+    "ClientPort",
     "CommandLine",
     "LineSplitter",
+    "parse_eprt",
     "parse_line",
+    "parse_port",
     "parse_restart_offset",
     "parse_type",
     "split_list_options",
@@ -47,6 +51,14 @@ class BadLine:
     """A line that is no command; ``problem`` is fit for a 500 reply."""
 
     problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClientPort:
+    """Where a client in active mode waits for the data connection; ``address`` is None in an unknown protocol."""
+
+    address: ipaddress.IPv4Address | ipaddress.IPv6Address | None
+    port: int
 
 
 class LineSplitter:
@@ -117,11 +129,41 @@ def parse_line(line: bytes) -> CommandLine | BadLine:
 
 def parse_restart_offset(argument: str) -> int | None:
     """The byte position of REST (RFC 3659 section 5); None when it is no number or too large."""
-    text = argument.strip(" ")
-    if not (text.isascii() and text.isdigit()) or len(text) > len(str(MAX_RESTART_OFFSET)):
+    return _number(argument.strip(" "), MAX_RESTART_OFFSET)
+
+
+def parse_port(argument: str) -> ClientPort | None:
+    """PORT's six numbers, an IPv4 address and a port (RFC 959 section 4.1.2); None when they are none."""
+    numbers = [_number(field.strip(" "), 255) for field in argument.split(",")]
+    known = [number for number in numbers if number is not None]
+    if len(numbers) != 6 or len(known) != 6:
         return None
-    offset = int(text)
-    return offset if offset <= MAX_RESTART_OFFSET else None
+    return ClientPort(ipaddress.IPv4Address(bytes(known[:4])), known[4] * 256 + known[5])
+
+
+def parse_eprt(argument: str) -> ClientPort | None:
+    """EPRT's protocol, address and port between any delimiters (RFC 2428 section 2); None when they are none."""
+    text = argument.strip(" ")
+    fields = text[1:-1].split(text[0]) if len(text) > 2 and text[0] == text[-1] else []
+    if len(fields) != 3 or not "!" <= text[0] <= "~":
+        return None
+    protocol, port = _number(fields[0], 2**16 - 1), _number(fields[2], 2**16 - 1)
+    if protocol is None or port is None:
+        return None
+    try:
+        if protocol == 1:
+            return ClientPort(ipaddress.IPv4Address(fields[1]), port)
+        return ClientPort(ipaddress.IPv6Address(fields[1]) if protocol == 2 else None, port)
+    except ValueError:
+        return None
+
+
+def _number(text: str, largest: int) -> int | None:
+    """A plain decimal number without needless digits, else None."""
+    if not (text.isascii() and text.isdigit()) or len(text) > len(str(largest)):
+        return None
+    number = int(text)
+    return number if number <= largest else None
 
 
 def parse_type(argument: str) -> str | None:

@@ -145,11 +145,11 @@ class Session:
         return PurePosixPath(paths.resolve(self.cwd, argument))
 
     def take_listener(self) -> DataEndpoint:
-        """The data port of the last PASV or EPSV, for one transfer. Raises ReplyError 425, or 521 for PROT C."""
+        """What the last PASV, EPSV, PORT or EPRT made, for one transfer. Raises ReplyError 425, or 521 for PROT C."""
         self.check_protection()
         listener, self.listener = self.listener, None
         if listener is None:
-            raise ReplyError(425, "Use PASV or EPSV first.")
+            raise ReplyError(425, "Say first how to connect: PASV or EPSV.")
         return listener
 
     def check_protection(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from ipaddress import IPv4Address, IPv6Address
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,9 +11,12 @@ from hypothesis import strategies as st
 from aioftps3.ftp.parsing import (
     MAX_RESTART_OFFSET,
     BadLine,
+    ClientPort,
     CommandLine,
     LineSplitter,
+    parse_eprt,
     parse_line,
+    parse_port,
     parse_restart_offset,
     split_list_options,
     strip_telnet,
@@ -97,3 +101,22 @@ def test_list_options_never_raise_and_take_only_words_with_dashes(argument: str)
 @given(st.text(alphabet="-al ./x", max_size=12))
 def test_any_name_can_be_listed_behind_a_double_dash(name: str) -> None:
     assert split_list_options(f"-- {name}") == ("", name)
+
+
+@given(st.text() | st.from_regex(r"[|!1 ]{0,3}[0-9.:,|]*", fullmatch=True))
+def test_addresses_of_clients_never_raise_and_stay_in_their_range(argument: str) -> None:
+    for found in (parse_port(argument), parse_eprt(argument)):
+        assert found is None or 0 <= found.port < 2**16
+
+
+@given(st.ip_addresses(), st.integers(0, 2**16 - 1), st.sampled_from("|!,;/~"))
+def test_eprt_reads_what_clients_write(address: IPv4Address | IPv6Address, port: int, delimiter: str) -> None:
+    protocol = "1" if address.version == 4 else "2"
+    written = delimiter.join(["", protocol, str(address), str(port), ""])
+    assert parse_eprt(written) == ClientPort(address, port)
+
+
+@given(st.ip_addresses(v=4), st.integers(0, 2**16 - 1))
+def test_port_reads_what_clients_write(address: IPv4Address, port: int) -> None:
+    numbers = (*address.packed, port >> 8, port & 255)
+    assert parse_port(",".join(map(str, numbers))) == ClientPort(address, port)

@@ -269,6 +269,32 @@ class Wire:
             self._incoming.write_eof()
 
 
+class ActivePort:
+    """A port of the client's, to which a server in active mode connects."""
+
+    def __init__(self, *, host: str = HOST, backlog: int = 8) -> None:
+        self._sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+        self._sock.bind((host, 0))
+        self._sock.listen(backlog)
+        self._sock.setblocking(False)
+        self.number: int = self._sock.getsockname()[1]
+        self.command = (
+            f"EPRT |{2 if ':' in host else 1}|{host}|{self.number}|",
+            f"PORT {host.replace('.', ',')},{self.number >> 8},{self.number & 255}",
+        )
+        """EPRT and PORT."""
+
+    async def accept(self) -> tuple[Wire, str]:
+        """The next connection, not yet encrypted, and where it comes from."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            sock, address = await asyncio.get_running_loop().sock_accept(self._sock)
+        return Wire(sock), str(address[0])
+
+    def close(self) -> None:
+        """Listen no more; idempotent."""
+        self._sock.close()
+
+
 # -- one session ---------------------------------------------------------------------------------------------------
 
 
@@ -388,6 +414,23 @@ class FtpClient:
         await self.encrypt(wire)
         return wire
 
+    async def active_port(self, **options: Any) -> ActivePort:
+        """A port that the server has been told by EPRT."""
+        port = ActivePort(**options)
+        self.running.wires.append(port)
+        await self.expect(200, port.command[0])
+        return port
+
+    async def open_active(self, line: str, **options: Any) -> Wire:
+        """The server's data connection for a transfer command, up to its handshake."""
+        port = await self.active_port(**options)
+        await self.expect(150, line)
+        wire, _ = await port.accept()
+        port.close()
+        self.running.wires.append(wire)
+        await self.encrypt(wire)
+        return wire
+
     async def upload(self, name: str, data: bytes) -> Answer:
         """STOR as well-behaved clients do it; its final reply."""
         wire = await self.open_data(f"STOR {name}")
@@ -416,7 +459,8 @@ class Running:
     server: FtpsServer
     store: FtpStore
     context: ssl.SSLContext
-    wires: list[Wire]
+    wires: list[Wire | ActivePort]
+    """What is closed at the end of the test."""
 
     def port(self, kind: str = "explicit") -> int:
         """The port that is listened on."""

@@ -113,6 +113,7 @@ BAD_VALUES = {
     "AIOFTPS3_TLS_KEY": "/does/not/exist",
     "AIOFTPS3_ALLOW_FOREIGN_DATA_PEER": "perhaps",
     "AIOFTPS3_REQUIRE_TLS_RESUMPTION": "perhaps",
+    "AIOFTPS3_ACTIVE_MODE": "perhaps",
     "AIOFTPS3_UPLOAD_END": "lax",
     "AIOFTPS3_NO_OVERWRITE": "perhaps",
     "AIOFTPS3_TIMES": "modified",

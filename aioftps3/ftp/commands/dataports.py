@@ -1,4 +1,4 @@
-"""Where data connections come from: PASV (RFC 959) and EPSV (RFC 2428)."""
+"""Where data connections come from: PASV, PORT (RFC 959), EPSV, EPRT (RFC 2428)."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ import ipaddress
 import logging
 import socket
 
-from aioftps3.ftp.commands.table import Command
-from aioftps3.ftp.passive import NoFreePort, PassiveListener, plain_address
+from aioftps3.ftp.active import LEAST_PORT, ActiveConnector
+from aioftps3.ftp.commands.table import Command, Switch
+from aioftps3.ftp.parsing import ClientPort, parse_eprt, parse_port
+from aioftps3.ftp.passive import NoFreePort, PassiveListener, plain_address, same_host
 from aioftps3.ftp.replies import Reply, ReplyError
 from aioftps3.ftp.session import Session
 
@@ -32,7 +34,7 @@ async def epsv(session: Session, argument: str) -> Reply:
     if protocol == "ALL":
         session.only_extended_passive = True
         return Reply(200, "From now on only EPSV is allowed.")
-    own = "2" if ":" in _plain(session.local) else "1"
+    own = _own_protocol(session)
     if protocol not in ("", own):
         if protocol.isdecimal():
             return Reply(522, f"Network protocol not supported on this connection, use ({own})")
@@ -40,6 +42,11 @@ async def epsv(session: Session, argument: str) -> Reply:
     session.check_protection()
     listener = await _listen(session)
     return Reply(229, f"Entering Extended Passive Mode (|||{listener.port}|)")
+
+
+def _own_protocol(session: Session) -> str:
+    """The control connection's network protocol as RFC 2428 counts them."""
+    return "2" if ":" in _plain(session.local) else "1"
 
 
 def _plain(address: str) -> str:
@@ -98,6 +105,55 @@ async def _listen(session: Session) -> PassiveListener:
     return listener
 
 
+async def port(session: Session, argument: str) -> Reply:
+    """PORT: the client's own IPv4 address and a port there, to which the server will connect."""
+    if session.only_extended_passive:
+        return Reply(501, "After EPSV ALL only EPSV is allowed.")
+    target = parse_port(argument)
+    if target is None:
+        return Reply(501, "PORT takes six numbers: h1,h2,h3,h4,p1,p2.")
+    return _connect_later(session, target)
+
+
+async def eprt(session: Session, argument: str) -> Reply:
+    """EPRT: the same for IPv4 and IPv6."""
+    if session.only_extended_passive:
+        return Reply(501, "After EPSV ALL only EPSV is allowed.")
+    target = parse_eprt(argument)
+    if target is None:
+        return Reply(501, "EPRT takes |1|<IPv4 address>|<port>| or |2|<IPv6 address>|<port>|.")
+    own = _own_protocol(session)
+    if target.address is None or (own == "1") != (target.address.version == 4):
+        return Reply(522, f"Network protocol not supported on this connection, use ({own})")
+    return _connect_later(session, target)
+
+
+def _connect_later(session: Session, target: ClientPort) -> Reply:
+    """Note where the next transfer connects to, if that is the client (RFC 2577 section 3 wants 504 otherwise)."""
+    session.set_listener(None)
+    session.check_protection()
+    if not same_host(str(target.address), session.peer):
+        session.log.warning("connection to %s refused: the client is at %s", target.address, session.peer)
+        return Reply(504, "Data connections go to the address of the control connection only.")
+    if target.port < LEAST_PORT:
+        return Reply(504, f"Data connections go to ports from {LEAST_PORT} on only.")
+    config = session.config
+    session.set_listener(
+        ActiveConnector(
+            _plain(session.peer),
+            target.port,
+            source=_plain(session.local),
+            context=session.parts.contexts.data if session.protection == "P" else None,
+            connect_timeout=config.data_connect_timeout,
+            stall_timeout=config.stall_timeout,
+            handshake_timeout=config.tls_handshake_timeout,
+        )
+    )
+    return Reply(200, "The next transfer connects to you.")
+
+
+_ACTIVE_MODE = Switch("AIOFTPS3_ACTIVE_MODE", lambda config: config.active_mode)
+
 COMMANDS = (
     Command(
         verb="PASV",
@@ -113,5 +169,24 @@ COMMANDS = (
         summary="open a data port, IPv4 or IPv6",
         reference="RFC 2428 3",
         feature="EPSV",
+    ),
+    Command(
+        verb="PORT",
+        handler=port,
+        syntax="PORT <h1,h2,h3,h4,p1,p2>",
+        summary="let the server connect to the client, IPv4; to its own address and ports from 1024 on",
+        reference="RFC 959 4.1.2",
+        argument_required=True,
+        switch=_ACTIVE_MODE,
+    ),
+    Command(
+        verb="EPRT",
+        handler=eprt,
+        syntax="EPRT |1|<address>|<port>| or |2|<address>|<port>|",
+        summary="the same, IPv4 or IPv6",
+        reference="RFC 2428 2",
+        argument_required=True,
+        feature="EPRT",
+        switch=_ACTIVE_MODE,
     ),
 )

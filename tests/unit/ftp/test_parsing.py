@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import ipaddress
+
 import pytest
 
 from aioftps3.ftp.parsing import (
     LINE_LIMIT,
     MAX_RESTART_OFFSET,
     BadLine,
+    ClientPort,
     CommandLine,
     LineSplitter,
+    parse_eprt,
     parse_line,
+    parse_port,
     parse_restart_offset,
     split_list_options,
     strip_telnet,
@@ -176,3 +181,58 @@ def test_rest_takes_plain_decimal_positions_only(argument: str, offset: int | No
 def test_list_options_are_taken_off_the_path(argument: str, options: str, path: str) -> None:
     """D31: `LIST -a` is the current directory."""
     assert split_list_options(argument) == (options, path)
+
+
+@pytest.mark.parametrize(
+    ("argument", "found"),
+    [
+        ("127,0,0,1,4,1", ("127.0.0.1", 1025)),
+        ("192,168,001,002,255,255", ("192.168.1.2", 65535)),
+        (" 1, 2,3,4,5,6 ", ("1.2.3.4", 5 * 256 + 6)),
+        ("0,0,0,0,0,0", ("0.0.0.0", 0)),
+        ("127,0,0,1,4", None),
+        ("127,0,0,1,4,1,1", None),
+        ("127,0,0,1,4,256", None),
+        ("127,0,0,1,-4,1", None),
+        ("127,0,0,1,4,", None),
+        ("127.0.0.1,4,1", None),
+        ("127,0,0,1,\u0664,1", None),
+        ("127,0,0,1,0004,1", None),
+        ("", None),
+    ],
+)
+def test_port_is_six_numbers_of_a_byte(argument: str, found: tuple[str, int] | None) -> None:
+    assert parse_port(argument) == (None if found is None else ClientPort(ipaddress.IPv4Address(found[0]), found[1]))
+
+
+@pytest.mark.parametrize(
+    ("argument", "found"),
+    [
+        ("|1|127.0.0.1|1025|", ("127.0.0.1", 1025)),
+        ("!1!127.0.0.1!65535!", ("127.0.0.1", 65535)),
+        ("|2|::1|1025|", ("::1", 1025)),
+        ("|2|2001:db8::7|5282|", ("2001:db8::7", 5282)),
+        ("|3|what is this|5|", (None, 5)),
+        ("|1|::1|1025|", None),
+        ("|2|127.0.0.1|1025|", None),
+        ("|1|127.1|1025|", None),
+        ("|1|localhost|1025|", None),
+        ("|1|127.0.0.1|65536|", None),
+        ("|1|127.0.0.1|-1|", None),
+        ("|1|127.0.0.1|1025", None),
+        ("|1|127.0.0.1|1025|x|", None),
+        ("|||1025|", None),
+        ("1|127.0.0.1|1025|", None),
+        ("||", None),
+        ("|", None),
+        ("", None),
+    ],
+)
+def test_eprt_is_protocol_address_and_port_between_delimiters(
+    argument: str, found: tuple[str | None, int] | None
+) -> None:
+    """RFC 2428 section 2."""
+    expected = None
+    if found is not None:
+        expected = ClientPort(None if found[0] is None else ipaddress.ip_address(found[0]), found[1])
+    assert parse_eprt(argument) == expected
