@@ -6,8 +6,6 @@ What must stay true:
   from the same ``SSL_CTX``; FileZilla asks its user, and some clients refuse, when they cannot.
 - A control connection hands out session tickets, a data connection hands out none. A client that closes its data
   connection without reading the tickets makes the kernel answer with RST, and the end of the upload is lost.
-- The end of a data stream is known: ``close_notify_received`` tells an orderly TLS end from a bare TCP FIN, which
-  asyncio reports alike.
 
 TLS 1.2 is the minimum (RFC 8996).
 """
@@ -16,13 +14,11 @@ from __future__ import annotations
 
 import os
 import ssl
-from collections.abc import Callable
-from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ("DataTlsObject", "TlsContexts", "adopting", "tls_contexts")
+__all__ = ("TlsContexts", "tls_contexts")
 
 CONTROL_TICKETS = 2
 """Session tickets sent after a TLS 1.3 handshake on a control connection: OpenSSL's own default."""
@@ -31,39 +27,10 @@ DATA_TICKETS = 0
 """Session tickets sent on a data connection: see the module docstring."""
 
 
-class DataTlsObject(ssl.SSLObject):
-    """A data connection's TLS state, which remembers whether the peer ended the stream with close_notify."""
-
-    close_notify_received = False
-    """True once the peer's close_notify alert (RFC 8446 section 6.1) has been read."""
-    on_flight: Callable[[], None] | None = None
-    """Called when handshake messages are about to be sent and an answer is awaited."""
-
-    def do_handshake(self) -> None:
-        """One step of the handshake; raises SSLWantReadError as long as the peer has to answer."""
-        try:
-            super().do_handshake()
-        except ssl.SSLWantReadError:
-            if self.on_flight is not None:
-                self.on_flight()
-            raise
-
-    def read(self, len: int = 1024, buffer: Any = None) -> Any:  # noqa: A002  # the name is ssl.SSLObject's
-        """Read decrypted bytes; an empty result is OpenSSL's report of close_notify, never of a TCP FIN."""
-        result = super().read(len, buffer) if buffer is not None else super().read(len)
-        if not result:
-            self.close_notify_received = True
-        return result
-
-
-adopting: ContextVar[Callable[[DataTlsObject], None]] = ContextVar("adopting")
-"""Told of each `DataTlsObject` as it is made, before its handshake: asyncio shows it only afterwards."""
-
-
 class _DataContext(ssl.SSLContext):
-    """The control context as data connections see it: the same keys and cache, no tickets, `DataTlsObject`.
+    """The control context as data connections see it: the same keys and cache, no tickets.
 
-    asyncio wraps synchronously inside one loop, so that switching the shared context for the length of a call is safe.
+    Wrapping is synchronous, so that switching the shared context for the length of a call is safe in one loop.
     """
 
     control: ssl.SSLContext
@@ -71,16 +38,10 @@ class _DataContext(ssl.SSLContext):
     def wrap_bio(self, *args: Any, **kwargs: Any) -> ssl.SSLObject:
         control = self.control
         control.num_tickets = DATA_TICKETS
-        control.sslobject_class = DataTlsObject
         try:
-            wrapped = control.wrap_bio(*args, **kwargs)
+            return control.wrap_bio(*args, **kwargs)
         finally:
             control.num_tickets = CONTROL_TICKETS
-            control.sslobject_class = ssl.SSLObject
-        adopt = adopting.get(None)
-        if adopt is not None and isinstance(wrapped, DataTlsObject):
-            adopt(wrapped)
-        return wrapped
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,8 @@ What must stay true:
 
 - How the stream ended is known (`StreamEnd`): close_notify, a bare FIN, or a loss. Only the transfer decides what each
   one means for the file.
-- Receiving is bounded: past `_RECEIVE_HIGH_WATER` bytes the socket is not read, and TCP slows the sender.
+- Receiving is bounded: while nobody waits for bytes the socket is not read, and TCP slows the sender.
+- What is received is decrypted into the memory of whoever wants it, without a copy on the way.
 - `finish` returns when every byte is in the kernel's hands and close_notify has been sent, not earlier.
 - Every wait for the peer ends after the stall timeout.
 """
@@ -16,21 +17,29 @@ import contextlib
 import enum
 import socket
 import ssl
-from collections import deque
-from collections.abc import Callable
+import struct
+import threading
+from collections.abc import Callable, Iterator
 
-from aioftps3.tls import DataTlsObject, adopting
+from aioftps3.ftp.tlsengine import ClearText, TlsEngine
 
 __all__ = ("DataConnection", "DataLost", "DataStalled", "StreamEnd")
 
-_RECEIVE_HIGH_WATER = 512 * 1024
-"""Bytes held before reading pauses: two of the chunks that asyncio's TLS hands over at once."""
+_RECEIVE_BYTES = 256 * 1024
+"""Bytes taken from the socket at once, which is also the most that one loop turn decrypts. As received bytes wait for
+somebody who wants them, at most two such pieces are held."""
 
-_RECORD_HEADER_BYTES = 5
-"""Of a TLS record: its type, a version, and in the last two bytes the length of the rest (RFC 8446 section 5.1)."""
+_LOOK_AHEAD_BYTES = 16 * 1024
+"""Bytes decrypted to find out whether there are any: a TLS record's most."""
 
-_TLS_SHUTDOWN_SECONDS = 5.0
-"""How long the peer may take to answer our close_notify; all data is in the kernel by then."""
+_PEER_CLOSE_SECONDS = 5.0
+"""How long the peer may take to close its end after all has been sent; all data is in the kernel by then."""
+
+_PROBE_SECONDS = 1.0
+"""How often a connection that is not being read is looked at: its loss is not reported to who does not read."""
+
+_TCP_CLOSED = 7
+"""Linux's number of the state CLOSED, the first byte of struct tcp_info: the peer has reset the connection."""
 
 
 LEAST_BYTES = 1024
@@ -83,83 +92,41 @@ class _Pace:
             self._left -= loop.time() - started
 
 
-class _RecordLayer(asyncio.BufferedProtocol):
-    """Stands between the socket and asyncio's TLS and knows whether the stream has stopped inside a record.
+class _ReceiveBuffer(threading.local):
+    """Where sockets are read into. A loop hands each piece on before it reads the next, so that one a thread is enough,
+    and a connection that waits holds none."""
 
-    A FIN there proves that the stream was cut: whoever means to end it, with or without close_notify, sends whole
-    records (RFC 8446 section 5.1). OpenSSL reports both alike.
-    """
-
-    def __init__(self, tls: asyncio.BufferedProtocol) -> None:
-        self._tls = tls
-        self._buffer = memoryview(b"")
-        self._header = b""
-        self._left = 0
-
-    @property
-    def inside(self) -> bool:
-        """Whether bytes of the last record are missing."""
-        return self._left > 0 or self._header != b""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._tls.connection_made(transport)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._tls.connection_lost(exc)
-
-    def pause_writing(self) -> None:
-        self._tls.pause_writing()
-
-    def resume_writing(self) -> None:
-        self._tls.resume_writing()
-
-    def eof_received(self) -> bool | None:
-        return self._tls.eof_received()
-
-    def get_buffer(self, sizehint: int) -> memoryview:
-        self._buffer = memoryview(self._tls.get_buffer(sizehint))
-        return self._buffer
-
-    def buffer_updated(self, nbytes: int) -> None:
-        self._follow(self._buffer[:nbytes])
-        self._tls.buffer_updated(nbytes)
-
-    def _follow(self, data: memoryview) -> None:
-        while data:
-            if not self._left:
-                missing = _RECORD_HEADER_BYTES - len(self._header)
-                self._header += data[:missing]
-                data = data[missing:]
-                if len(self._header) < _RECORD_HEADER_BYTES:
-                    return
-                self._left = int.from_bytes(self._header[-2:])
-                self._header = b""
-            passed = min(self._left, len(data))
-            self._left -= passed
-            data = data[passed:]
+    def __init__(self) -> None:
+        self.view = memoryview(bytearray(_RECEIVE_BYTES))
 
 
-class DataConnection(asyncio.Protocol):
+_received = _ReceiveBuffer()
+
+
+class DataConnection(asyncio.BufferedProtocol):
     """A data connection after its accept; made by `open` only."""
 
-    def __init__(self, *, encrypted: bool, stall_timeout: float) -> None:
-        self._encrypted = encrypted
+    def __init__(self, tls: TlsEngine | None, *, stall_timeout: float) -> None:
+        self._tls = tls
+        self._codec = ClearText() if tls is None else tls
         self._receiving = _Pace(stall_timeout)
         self._sending = _Pace(stall_timeout)
         self._loop = asyncio.get_running_loop()
-        self._raw: asyncio.Transport | None = None
         self._transport: asyncio.Transport | None = None
-        self._tls: DataTlsObject | None = None
-        self._records: _RecordLayer | None = None
-        self._chunks: deque[bytes] = deque()
-        self._held = 0
+        self._handshake: asyncio.Future[None] | None = None if tls is None else self._loop.create_future()
+        self._ahead = b""
+        self._sends = False
+        self._finished = False
         self._reading_paused = False
         self._writing_paused = False
+        self._fin_received = False
         self._end = StreamEnd.OPEN
         self._error: Exception | None = None
         self._closed = self._loop.create_future()
+        self._on_lost: Callable[[], None] | None = None
         self._reader_waiter: asyncio.Future[None] | None = None
         self._writer_waiter: asyncio.Future[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
         self.bytes_received = 0
         self.bytes_sent = 0
 
@@ -171,107 +138,82 @@ class DataConnection(asyncio.Protocol):
 
         Raises DataLost when the handshake fails or takes too long. The socket is closed on any failure.
         """
-        loop = asyncio.get_running_loop()
-        connection = cls(encrypted=context is not None, stall_timeout=stall_timeout)
+        connection = cls(None if context is None else TlsEngine(context), stall_timeout=stall_timeout)
         try:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            raw, _ = await loop.connect_accepted_socket(lambda: connection, sock)
+            await asyncio.get_running_loop().connect_accepted_socket(lambda: connection, sock)
         except OSError as error:
             sock.close()
             raise DataLost(f"data connection: {error}") from error
-        connection._transport = connection._raw = raw
-        if context is None:
-            return connection
-        adopting.set(connection._adopt)
-        try:
-            transport = await loop.start_tls(
-                raw,
-                connection,
-                context,
-                server_side=True,
-                ssl_handshake_timeout=handshake_timeout,
-                ssl_shutdown_timeout=_TLS_SHUTDOWN_SECONDS,
-            )
-        except BaseException as error:
-            raw.abort()
-            if isinstance(error, OSError):  # ssl.SSLError, ConnectionError and TimeoutError are OSErrors
-                raise DataLost(f"TLS handshake on the data connection failed: {error}") from error
-            raise
-        if transport is None:
-            raise DataLost("the data connection was lost during the TLS handshake")
-        connection._transport = transport
-        connection._acknowledge_quickly()
+        if connection._handshake is not None:
+            try:
+                async with asyncio.timeout(handshake_timeout):
+                    await connection._handshake
+            except BaseException as error:
+                connection.abort()
+                if isinstance(error, OSError):  # ssl.SSLError, ConnectionError and TimeoutError are OSErrors
+                    raise DataLost(f"TLS handshake on the data connection failed: {error}") from error
+                raise
         return connection
 
-    def _adopt(self, tls: DataTlsObject) -> None:
-        self._tls = tls
-        # Called before the flight is written; an ACK mode that is set earlier would be undone by the writing.
-        tls.on_flight = self._acknowledge_soon
-        # Next in the loop asyncio's TLS is the socket's protocol, and reading has not been resumed.
-        self._loop.call_soon(self._watch_records)
-
-    def _watch_records(self) -> None:
-        protocol = self._raw.get_protocol() if self._raw is not None else None
-        if self._raw is not None and isinstance(protocol, asyncio.BufferedProtocol):
-            self._records = _RecordLayer(protocol)
-            self._raw.set_protocol(self._records)
-
-    def _acknowledge_soon(self) -> None:
-        self._loop.call_soon(self._acknowledge_quickly)
-
-    # -- asyncio.Protocol -------------------------------------------------------------------------------------------
+    # -- asyncio.BufferedProtocol -----------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Hold back reading until TLS is in place: the client may already have sent its ClientHello."""
-        if self._encrypted and isinstance(transport, asyncio.ReadTransport):
-            transport.pause_reading()
+        if isinstance(transport, asyncio.Transport):
+            self._transport = transport
 
-    def data_received(self, data: bytes) -> None:
-        self._chunks.append(data)
-        self._held += len(data)
-        self.bytes_received += len(data)
-        if self._held >= _RECEIVE_HIGH_WATER and not self._reading_paused and self._transport is not None:
-            self._reading_paused = True
-            self._transport.pause_reading()
-        self._wake_reader()
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002  # the interface has it; a socket has no hint
+        return _received.view
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self._codec.receive(_received.view[:nbytes])
+        if self._handshake is not None and not self._handshake.done():
+            self._go_on_with_handshake(self._handshake)
+        elif self._sends:
+            self._drop_received()
+        elif self._reader_waiter is not None and not self._reader_waiter.done():
+            self._reader_waiter.set_result(None)
+        else:
+            self._pause_reading()
 
     def eof_received(self) -> bool:
-        if self._end is StreamEnd.OPEN:
-            if self._tls is not None and self._tls.close_notify_received:
-                self._end = StreamEnd.CLOSE_NOTIFY
-            elif self._records is not None and self._records.inside:
-                self._end = StreamEnd.LOST
-                self._error = ConnectionAbortedError("ended inside a TLS record")
-            else:
-                self._end = StreamEnd.FIN
-        self._wake_reader()
-        # A clear-text client may half-close and go on reading what we send.
-        return not self._encrypted
+        self._fin_received = True
+        if self._handshake is not None and not self._handshake.done():
+            self._handshake.set_exception(ConnectionResetError("the client closed the connection"))
+        elif self._finished:
+            self._close_transport()
+        elif self._sends and self._tls is not None:
+            # Over TLS nobody ends one direction and reads on in the other; clear-text clients do.
+            self.abort()
+        self._wake(self._reader_waiter)
+        return True  # what is left to send, and the answer to close_notify, still go out
 
     def connection_lost(self, exc: Exception | None) -> None:
-        # After an end that was seen, a reset is only the peer's answer to our own close_notify.
-        if self._end is StreamEnd.OPEN:
-            self._end = StreamEnd.LOST
-        self._error = exc
+        self._error = self._error or exc
+        if self._timer is not None:
+            self._timer.cancel()
         if not self._closed.done():
             self._closed.set_result(None)
-        self._wake_reader()
-        self._wake_writer()
+        if self._handshake is not None and not self._handshake.done():
+            self._handshake.set_exception(exc or ConnectionResetError("the connection was closed"))
+        elif self._end is StreamEnd.OPEN and not self._sends:
+            self._read_rest()
+        self._wake(self._reader_waiter)
+        self._wake(self._writer_waiter)
+        if self._on_lost is not None and (self._sends or self._end is StreamEnd.LOST):
+            self._on_lost()
 
     def pause_writing(self) -> None:
         self._writing_paused = True
 
     def resume_writing(self) -> None:
         self._writing_paused = False
-        self._wake_writer()
+        self._wake(self._writer_waiter)
 
-    def _wake_reader(self) -> None:
-        if self._reader_waiter is not None and not self._reader_waiter.done():
-            self._reader_waiter.set_result(None)
-
-    def _wake_writer(self) -> None:
-        if self._writer_waiter is not None and not self._writer_waiter.done():
-            self._writer_waiter.set_result(None)
+    @staticmethod
+    def _wake(waiter: asyncio.Future[None] | None) -> None:
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
 
     # -- for the transfer -------------------------------------------------------------------------------------------
 
@@ -283,50 +225,92 @@ class DataConnection(asyncio.Protocol):
     @property
     def resumed(self) -> bool:
         """Whether the TLS handshake resumed the session of the control connection; False in clear text."""
-        return self._tls is not None and bool(self._tls.session_reused)
+        return self._codec.resumed
 
-    async def read(self) -> bytes:
-        """The next bytes as they came, or b"" at the end of the stream (see `end`).
+    def on_lost(self, callback: Callable[[], None] | None) -> None:
+        """Have ``callback`` called, from the loop, when the connection is lost: for who waits for something else.
+
+        While the socket is not read because of backpressure that is found out within about a second.
+        """
+        self._on_lost = callback
+
+    def check(self) -> None:
+        """Raise DataLost when the connection is known to be lost."""
+        if self._end is StreamEnd.LOST or (self._sends and self._closed.done()):
+            raise DataLost(f"data connection lost: {self._error or 'reset by the client'}") from self._error
+
+    async def ready(self) -> bool:
+        """Wait until there are bytes for `read_into`; False at the end of the stream (see `end`).
 
         Raises DataLost on a reset and DataStalled when the peer sends next to nothing for the stall timeout.
         """
-        while not self._chunks:
-            if self._end is StreamEnd.LOST:
-                raise DataLost(f"data connection lost: {self._error or 'reset by the client'}") from self._error
+        while not self._ahead:
+            self.check()
             if self._end is not StreamEnd.OPEN:
-                return b""
+                return False
+            self._look_ahead()
+            if self._ahead or self._end is not StreamEnd.OPEN:
+                continue
+            self._resume_reading()
             self._reader_waiter = self._loop.create_future()
             try:
                 await self._receiving.wait(self._reader_waiter, lambda: self.bytes_received)
             finally:
                 self._reader_waiter = None
-        chunk = self._chunks.popleft()
-        self._held -= len(chunk)
-        if self._reading_paused and self._held < _RECEIVE_HIGH_WATER // 2 and self._transport is not None:
-            self._reading_paused = False
-            self._transport.resume_reading()
-        return chunk
+        return True
+
+    def read_into(self, room: memoryview) -> int:
+        """Put what has been received into ``room``, as far as it goes; the number of bytes, at least 1 after `ready`.
+
+        Raises DataLost when it is no valid TLS.
+        """
+        count = min(len(self._ahead), len(room))
+        room[:count] = self._ahead[:count]
+        self._ahead = self._ahead[count:]
+        if not self._ahead and self._end is StreamEnd.OPEN:
+            with self._broken_tls():
+                count += self._codec.read_into(room[count:])
+            self._flush()
+        self.bytes_received += count
+        return count
+
+    def begin_sending(self) -> None:
+        """From now on bytes go out only, and a client that closes its end has gone. `write` does it too."""
+        if not self._sends:
+            self._sends = True
+            self._drop_received()
+            self._resume_reading()
 
     async def write(self, data: bytes | memoryview) -> None:
         """Send bytes; waits while asyncio's buffers are full.
 
         Raises DataLost when the peer is gone and DataStalled when it reads next to nothing for the stall timeout.
         """
+        self.begin_sending()
         transport = self._require_open()
-        transport.write(data)
+        # What does not go out at once is copied as the rest of a view, not as the rest of bytes and then once more.
+        transport.write(memoryview(self._codec.write(data)))
         self.bytes_sent += len(data)
-        await self._drain()
+        if self._writing_paused or self._closed.done():
+            await self._drain()
 
     async def finish(self) -> None:
-        """End our sending in order: everything into the kernel, close_notify, close. Raises as `write` does."""
+        """End our sending in order: everything into the kernel, close_notify, FIN. Raises as `write` does.
+
+        The connection is closed when the peer has closed its end, or after `_PEER_CLOSE_SECONDS`.
+        """
+        self.begin_sending()
         transport = self._require_open()
-        if self._raw is not None:
-            self._raw.set_write_buffer_limits(high=0)
-        while self._unsent():
-            # Pauses us until nothing is left. TLS may then hand the socket more at once, so that there is a next time.
-            transport.set_write_buffer_limits(high=0)
-            await self._drain()
-        transport.close()
+        transport.write(self._codec.end())
+        # Pauses us until nothing is left.
+        transport.set_write_buffer_limits(high=0)
+        await self._drain()
+        self._finished = True
+        transport.write_eof()
+        if self._fin_received:
+            self._close_transport()
+        else:
+            self._timer = self._loop.call_later(_PEER_CLOSE_SECONDS, transport.abort)
 
     async def wait_closed(self, timeout: float) -> None:
         """Wait until the connection is gone, at most ``timeout`` seconds."""
@@ -334,26 +318,111 @@ class DataConnection(asyncio.Protocol):
 
     def abort(self) -> None:
         """Drop the connection at once, so that the peer sees that the transfer failed."""
-        if self._transport is not None:
-            self._transport.abort()
+        transport = self._transport
+        if transport is None or self._closed.done():
+            return
+        if self._sends and not self._finished:
+            # In clear text a FIN would look like the end of the file: reset instead.
+            with contextlib.suppress(OSError):  # the peer may be gone already
+                sock = transport.get_extra_info("socket")
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        transport.abort()
 
     def close(self) -> None:
-        """Close after a received stream; idempotent."""
-        if self._transport is not None:
-            self._transport.close()
+        """Close after a received stream, by close_notify where the peer has not had it; idempotent."""
+        transport = self._transport
+        if transport is not None and not transport.is_closing():
+            if self._end is not StreamEnd.CLOSE_NOTIFY:
+                transport.write(self._codec.end())
+            transport.close()
 
-    def _acknowledge_quickly(self) -> None:
-        """Ask for immediate ACKs: Nagle and delayed ACKs would hold a handshake or a small upload back for 40 ms."""
-        quickack = getattr(socket, "TCP_QUICKACK", None)
-        sock = self._raw.get_extra_info("socket") if self._raw is not None else None
-        if sock is not None and quickack is not None:
-            with contextlib.suppress(OSError):  # the peer may be gone already
-                sock.setsockopt(socket.IPPROTO_TCP, quickack, 1)
+    # -- receiving --------------------------------------------------------------------------------------------------
+
+    def _look_ahead(self) -> None:
+        """Find out whether there are bytes, or how the stream ended."""
+        with self._broken_tls():
+            self._ahead = self._codec.read(_LOOK_AHEAD_BYTES)
+        self._flush()
+        if self._ahead:
+            return
+        if self._codec.close_notify_received:
+            self._end = StreamEnd.CLOSE_NOTIFY
+            if self._transport is not None and not self._transport.is_closing():
+                self._transport.write(self._codec.end())  # some clients wait for it before they read the reply
+            self._close_transport()
+        elif self._fin_received:
+            self._end = StreamEnd.FIN
+            if self._codec.inside_record:
+                self._lose(ConnectionAbortedError("ended inside a TLS record"))
+        elif self._closed.done():
+            self._lose(self._error or ConnectionResetError("reset by the client"))
+
+    def _read_rest(self) -> None:
+        """Once the connection is gone, whether it ended well before is in the bytes that are already here."""
+        rest = bytearray(self._ahead)
+        with contextlib.suppress(DataLost):
+            while self._end is StreamEnd.OPEN:
+                self._look_ahead()
+                rest += self._ahead
+        self._ahead = bytes(rest)
+
+    @contextlib.contextmanager
+    def _broken_tls(self) -> Iterator[None]:
+        try:
+            yield
+        except ssl.SSLError as error:
+            self._lose(error)
+            self._flush()  # the alert that tells the peer
+            raise DataLost(f"data connection lost: {error}") from error
+
+    def _lose(self, error: Exception) -> None:
+        self._end = StreamEnd.LOST
+        self._error = error
+
+    def _pause_reading(self) -> None:
+        if not self._reading_paused and self._transport is not None:
+            self._reading_paused = True
+            self._transport.pause_reading()
+            self._timer = self._loop.call_later(_PROBE_SECONDS, self._probe)
+
+    def _resume_reading(self) -> None:
+        if self._reading_paused and self._transport is not None:
+            self._reading_paused = False
+            self._transport.resume_reading()
+            if self._timer is not None:
+                self._timer.cancel()
+
+    def _probe(self) -> None:
+        """Look for a reset that nobody hears of, because the socket is not read."""
+        transport = self._transport
+        if transport is None:
+            return
+        with contextlib.suppress(OSError, AttributeError):  # other systems have no TCP_INFO
+            state = transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)
+            if state[0] == _TCP_CLOSED:
+                self._error = ConnectionResetError("reset by the client")
+                transport.abort()
+                return
+        self._timer = self._loop.call_later(_PROBE_SECONDS, self._probe)
+
+    def _drop_received(self) -> None:
+        """While we send, the peer has nothing to say but TLS's own messages, and that it goes."""
+        try:
+            while self._codec.read(_LOOK_AHEAD_BYTES):
+                pass
+        except ssl.SSLError as error:
+            self._lose(error)
+            self.abort()
+        else:
+            self._flush()
+            if self._codec.close_notify_received and not self._finished:
+                self.abort()
+
+    # -- sending ----------------------------------------------------------------------------------------------------
 
     def _require_open(self) -> asyncio.Transport:
-        transport, raw = self._transport, self._raw
-        # Over TLS only the raw transport knows at once that a send failed; the other one hears of it a round later.
-        if transport is None or raw is None or transport.is_closing() or raw.is_closing() or self._closed.done():
+        transport = self._transport
+        if transport is None or transport.is_closing() or self._closed.done():
             raise DataLost("the client closed the data connection")
         return transport
 
@@ -368,5 +437,36 @@ class DataConnection(asyncio.Protocol):
             raise DataLost("the client closed the data connection")
 
     def _unsent(self) -> int:
-        transports = {self._raw, self._transport} - {None}
-        return sum(each.get_write_buffer_size() for each in transports if each is not None)
+        return 0 if self._transport is None else self._transport.get_write_buffer_size()
+
+    def _flush(self) -> None:
+        data = self._codec.to_send()
+        if data and self._transport is not None and not self._transport.is_closing():
+            self._transport.write(data)
+
+    def _close_transport(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
+
+    # -- the handshake ----------------------------------------------------------------------------------------------
+
+    def _go_on_with_handshake(self, handshake: asyncio.Future[None]) -> None:
+        if self._tls is None:
+            return
+        try:
+            done = self._tls.handshake()
+        except ssl.SSLError as error:
+            handshake.set_exception(error)
+            done = False
+        self._flush()
+        self._acknowledge_quickly()
+        if done:
+            handshake.set_result(None)
+
+    def _acknowledge_quickly(self) -> None:
+        """Ask for immediate ACKs: Nagle and delayed ACKs would hold a handshake or a small upload back for 40 ms."""
+        quickack = getattr(socket, "TCP_QUICKACK", None)
+        sock = self._transport.get_extra_info("socket") if self._transport is not None else None
+        if sock is not None and quickack is not None:
+            with contextlib.suppress(OSError):  # the peer may be gone already
+                sock.setsockopt(socket.IPPROTO_TCP, quickack, 1)

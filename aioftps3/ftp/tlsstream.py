@@ -1,15 +1,11 @@
-"""The server's side of TLS on a control connection, over aioftp's reader and writer.
-
-asyncio's own TLS takes a buffer of 256 KiB for every connection, which is most of what an idle session would cost; and
-its upgrade of a running connection has to be kept from reading ahead. A control connection moves little, so that memory
-BIOs and a few lines serve it better. Data connections use asyncio's (data.py).
-"""
+"""TLS on a control connection, over aioftp's reader and writer (RFC 4217 section 4)."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import ssl
+
+from aioftps3.ftp.tlsengine import TlsEngine
 
 __all__ = ("TlsStream",)
 
@@ -23,55 +19,45 @@ class TlsStream:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, context: ssl.SSLContext) -> None:
         self._reader = reader
         self._writer = writer
-        self._incoming = ssl.MemoryBIO()
-        self._outgoing = ssl.MemoryBIO()
-        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+        self._engine = TlsEngine(context)
 
     async def handshake(self) -> None:
         """Do the handshake. Raises ssl.SSLError, or ConnectionError when the client goes away."""
-        while True:
-            try:
-                self._tls.do_handshake()
-            except ssl.SSLWantReadError:
+        try:
+            while not self._engine.handshake():
                 if not await self._receive():
-                    raise ConnectionResetError("the client closed the connection during the TLS handshake") from None
-            else:
-                return
-            finally:
-                self._flush()
+                    raise ConnectionResetError("the client closed the connection during the TLS handshake")
+        finally:
+            self._flush()
 
     async def read(self) -> bytes:
         """The next bytes in clear, b"" at the end, in whichever way it comes. Cancelling loses nothing.
 
         Raises ssl.SSLError and ConnectionError.
         """
-        while True:
-            try:
-                return self._tls.read(_READ_BYTES)
-            except ssl.SSLWantReadError:
-                if not await self._receive():
-                    return b""
-            finally:
-                self._flush()  # answers of TLS itself: key updates, alerts
+        try:
+            while not (data := self._engine.read(_READ_BYTES)):
+                if self._engine.close_notify_received or not await self._receive():
+                    break
+            return data
+        finally:
+            self._flush()  # answers of TLS itself: key updates, alerts
 
     def write(self, data: bytes) -> None:
         """Hand bytes to the writer, encrypted; the caller drains it. Raises ssl.SSLError after the end."""
-        self._tls.write(data)
-        self._flush()
+        self._writer.write(self._engine.write(data))
 
     def end(self) -> None:
         """Send close_notify."""
-        with contextlib.suppress(ssl.SSLError):  # the client's own is not waited for
-            self._tls.unwrap()
-        self._flush()
+        self._writer.write(self._engine.end())
 
     async def _receive(self) -> bool:
         self._flush()
         data = await self._reader.read(_READ_BYTES)
-        self._incoming.write(data)
+        self._engine.receive(data)
         return bool(data)
 
     def _flush(self) -> None:
-        data = self._outgoing.read()
+        data = self._engine.to_send()
         if data:
             self._writer.write(data)

@@ -19,6 +19,7 @@ from typing import Self
 
 from aioftps3.ftp.config import UploadEnd
 from aioftps3.ftp.data import DataConnection, DataLost, StreamEnd
+from aioftps3.ftp.pathio import S3File
 from aioftps3.ftp.replies import Reply, ReplyError
 from aioftps3.ftp.session import Session, Transfer
 from aioftps3.storage.tree import Entry
@@ -32,7 +33,8 @@ _GRACE_ROUND_TRIPS = 4
 """The same in round trips: enough for the FIN of a killed client's control connection to arrive."""
 
 _LINGER_SECONDS = 1.0
-"""How long a finished download may wait for the client's end of the data connection before 226 is sent anyway."""
+"""How long a finished download may wait for the client's end of the data connection, so that 226 does not overtake the
+data, before 226 is sent anyway."""
 
 
 class _DataPort:
@@ -77,8 +79,7 @@ async def receive_file(session: Session, path: PurePosixPath, *, verb: str, open
             await port.announce(opening or f"Ready to receive {path.name}.")
             data = await port.connection()
             try:
-                while chunk := await data.read():
-                    await file.write(chunk)
+                await _receive(data, file)
             except DataLost as error:
                 raise ReplyError(426, f"Upload cut, nothing stored: {error}.") from error
             await _check_end(session, data)
@@ -86,6 +87,57 @@ async def receive_file(session: Session, path: PurePosixPath, *, verb: str, open
         data.close()
     session.log.info("%s", transfer.summary())
     return Reply(226, f"Stored {transfer.bytes_moved} bytes.")
+
+
+async def _receive(data: DataConnection, file: S3File) -> None:
+    """Move bytes from the connection to the file until the end of the stream.
+
+    Raises DataLost, and PathIOError when the file cannot be stored; neither waits for the other side.
+    """
+    try:
+        async with _interruptible(data, file):
+            while await data.ready():
+                with await file.room() as room:
+                    file.filled(data.read_into(room))
+    except TimeoutError:
+        data.check()
+        await file.room()  # raises what has ended the file
+        raise
+
+
+async def _send(data: DataConnection, file: S3File) -> None:
+    """Move the file to the connection. Raises DataLost, and PathIOError when the file breaks off."""
+    try:
+        async with _interruptible(data):
+            while chunk := await file.next_chunk():
+                await data.write(chunk)
+            await data.finish()
+    except TimeoutError:
+        data.check()
+        raise
+
+
+@contextlib.asynccontextmanager
+async def _interruptible(data: DataConnection, file: S3File | None = None) -> AsyncGenerator[None, None]:
+    """Ends whatever is waited for inside, by TimeoutError, when the connection is lost or the file has failed: a client
+    that has gone does not keep S3 busy, and a file that S3 has refused does not wait for a client that is silent."""
+    loop = asyncio.get_running_loop()
+    async with asyncio.timeout(None) as waiting:
+
+        def end() -> None:
+            if not waiting.expired():
+                waiting.reschedule(loop.time())
+
+        data.on_lost(end)
+        if file is not None:
+            file.on_broken(end)
+        try:
+            data.check()
+            yield
+        finally:
+            data.on_lost(None)
+            if file is not None:
+                file.on_broken(None)
 
 
 async def _check_end(session: Session, data: DataConnection) -> None:
@@ -112,10 +164,10 @@ async def send_file(session: Session, path: PurePosixPath, *, verb: str) -> Repl
         size = file.entry.size
         await port.announce(f"Opening BINARY mode data connection for {path.name} ({size} bytes).")
         data = await port.connection()
+        data.begin_sending()
         try:
-            while chunk := await file.next_chunk():
-                await data.write(chunk)
-            await _finish(data)
+            await _send(data, file)
+            await data.wait_closed(_LINGER_SECONDS)
         except DataLost as error:
             raise ReplyError(426, f"Download cut: {error}.") from error
     session.log.info("%s", port.transfer.summary())
@@ -135,6 +187,7 @@ async def send_pages(
         page: Sequence[Entry] | None = await anext(pages, None)
         await port.announce(f"Opening data connection for the listing of {name}.")
         data = await port.connection()
+        data.begin_sending()
         entries = 0
         try:
             while page is not None:
@@ -142,14 +195,9 @@ async def send_pages(
                     entries += len(page)
                     await data.write(lines(page))
                 page = await anext(pages, None)
-            await _finish(data)
+            await data.finish()
+            await data.wait_closed(_LINGER_SECONDS)
         except DataLost as error:
             raise ReplyError(426, f"Listing cut: {error}.") from error
     session.log.info("%s, %d entries", port.transfer.summary(), entries)
     return Reply(226, f"Listing complete, {entries} entries.")
-
-
-async def _finish(data: DataConnection) -> None:
-    """Hand everything to the client. Its close is waited for a moment, so that 226 does not overtake the data."""
-    await data.finish()
-    await data.wait_closed(_LINGER_SECONDS)

@@ -22,6 +22,7 @@ from typing import Any
 from aioftps3.auth.users import Authenticator, EnvironmentUser
 from aioftps3.certificates import as_file, make_self_signed
 from aioftps3.ftp.config import FtpConfig, RequireTls
+from aioftps3.ftp.data import DataConnection
 from aioftps3.ftp.server import FtpsServer
 from aioftps3.storage.locks import PathLocks
 from aioftps3.storage.store import ObjectInfo
@@ -60,6 +61,14 @@ def client_context(version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3) -> ssl.SSLC
 def sha256(data: bytes) -> str:
     """For comparing large contents: a failure shows two hashes and not two files."""
     return hashlib.sha256(data).hexdigest()
+
+
+async def read_some(connection: DataConnection) -> bytes:
+    """What has come on a data connection; b"" at the end of the stream."""
+    if not await connection.ready():
+        return b""
+    room = bytearray(_CHUNK_BYTES)
+    return bytes(room[: connection.read_into(memoryview(room))])
 
 
 # -- the store -----------------------------------------------------------------------------------------------------

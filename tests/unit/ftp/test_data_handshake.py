@@ -9,7 +9,7 @@ import ssl
 import pytest
 
 from aioftps3.ftp.data import DataConnection, StreamEnd
-from tests.support.ftp_session import server_contexts
+from tests.support.ftp_session import read_some, server_contexts
 
 SECONDS = 5.0
 
@@ -51,8 +51,8 @@ async def test_a_file_and_its_close_notify_in_the_segment_that_ends_the_handshak
         await loop.sock_sendall(theirs, outgoing.read())
         theirs.shutdown(socket.SHUT_WR)
         connection = await opening
-        assert await connection.read() == b"small"
-        assert await connection.read() == b""
+        assert await read_some(connection) == b"small"
+        assert await read_some(connection) == b""
         assert connection.end is StreamEnd.CLOSE_NOTIFY
         connection.close()
         await connection.wait_closed(SECONDS)
