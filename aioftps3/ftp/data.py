@@ -248,8 +248,7 @@ class DataConnection(asyncio.BufferedProtocol):
             self.check()
             if self._end is not StreamEnd.OPEN:
                 return False
-            self._look_ahead()
-            if self._ahead or self._end is not StreamEnd.OPEN:
+            if self._look_ahead():
                 continue
             self._resume_reading()
             self._reader_waiter = self._loop.create_future()
@@ -338,13 +337,13 @@ class DataConnection(asyncio.BufferedProtocol):
 
     # -- receiving --------------------------------------------------------------------------------------------------
 
-    def _look_ahead(self) -> None:
-        """Find out whether there are bytes, or how the stream ended."""
+    def _look_ahead(self) -> bool:
+        """Find out whether there are bytes, or how the stream ended; False when neither is known."""
         with self._broken_tls():
             self._ahead = self._codec.read(_LOOK_AHEAD_BYTES)
         self._flush()
         if self._ahead:
-            return
+            return True
         if self._codec.close_notify_received:
             self._end = StreamEnd.CLOSE_NOTIFY
             if self._transport is not None and not self._transport.is_closing():
@@ -356,6 +355,7 @@ class DataConnection(asyncio.BufferedProtocol):
                 self._lose(ConnectionAbortedError("ended inside a TLS record"))
         elif self._closed.done():
             self._lose(self._error or ConnectionResetError("reset by the client"))
+        return self._end is not StreamEnd.OPEN
 
     def _read_rest(self) -> None:
         """Once the connection is gone, whether it ended well before is in the bytes that are already here."""

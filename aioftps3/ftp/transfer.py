@@ -94,50 +94,33 @@ async def _receive(data: DataConnection, file: S3File) -> None:
 
     Raises DataLost, and PathIOError when the file cannot be stored; neither waits for the other side.
     """
-    try:
-        async with _interruptible(data, file):
-            while await data.ready():
-                with await file.room() as room:
-                    file.filled(data.read_into(room))
-    except TimeoutError:
-        data.check()
-        await file.room()  # raises what has ended the file
-        raise
-
-
-async def _send(data: DataConnection, file: S3File) -> None:
-    """Move the file to the connection. Raises DataLost, and PathIOError when the file breaks off."""
-    try:
-        async with _interruptible(data):
-            while chunk := await file.next_chunk():
-                await data.write(chunk)
-            await data.finish()
-    except TimeoutError:
-        data.check()
-        raise
+    async with _interruptible(data):
+        while await data.ready():
+            with await file.room() as room:
+                file.filled(data.read_into(room))
 
 
 @contextlib.asynccontextmanager
-async def _interruptible(data: DataConnection, file: S3File | None = None) -> AsyncGenerator[None, None]:
-    """Ends whatever is waited for inside, by TimeoutError, when the connection is lost or the file has failed: a client
-    that has gone does not keep S3 busy, and a file that S3 has refused does not wait for a client that is silent."""
+async def _interruptible(data: DataConnection) -> AsyncGenerator[None, None]:
+    """When the connection is lost, raises DataLost whatever is waited for inside: nobody reads S3 for a client that has
+    gone, or holds memory for it."""
     loop = asyncio.get_running_loop()
-    async with asyncio.timeout(None) as waiting:
+    try:
+        async with asyncio.timeout(None) as waiting:
 
-        def end() -> None:
-            if not waiting.expired():
-                waiting.reschedule(loop.time())
+            def end() -> None:
+                if not waiting.expired():
+                    waiting.reschedule(loop.time())
 
-        data.on_lost(end)
-        if file is not None:
-            file.on_broken(end)
-        try:
-            data.check()
-            yield
-        finally:
-            data.on_lost(None)
-            if file is not None:
-                file.on_broken(None)
+            data.on_lost(end)
+            try:
+                data.check()
+                yield
+            finally:
+                data.on_lost(None)
+    except TimeoutError:
+        data.check()
+        raise
 
 
 async def _check_end(session: Session, data: DataConnection) -> None:
@@ -166,7 +149,10 @@ async def send_file(session: Session, path: PurePosixPath, *, verb: str) -> Repl
         data = await port.connection()
         data.begin_sending()
         try:
-            await _send(data, file)
+            async with _interruptible(data):
+                while chunk := await file.next_chunk():
+                    await data.write(chunk)
+                await data.finish()
             await data.wait_closed(_LINGER_SECONDS)
         except DataLost as error:
             raise ReplyError(426, f"Download cut: {error}.") from error
@@ -190,12 +176,13 @@ async def send_pages(
         data.begin_sending()
         entries = 0
         try:
-            while page is not None:
-                if page:
-                    entries += len(page)
-                    await data.write(lines(page))
-                page = await anext(pages, None)
-            await data.finish()
+            async with _interruptible(data):
+                while page is not None:
+                    if page:
+                        entries += len(page)
+                        await data.write(lines(page))
+                    page = await anext(pages, None)
+                await data.finish()
             await data.wait_closed(_LINGER_SECONDS)
         except DataLost as error:
             raise ReplyError(426, f"Listing cut: {error}.") from error

@@ -15,7 +15,7 @@ import pytest
 from aioftps3.ftp.config import RequireTls, UploadEnd
 from aioftps3.storage.files import WriteFile
 from tests.support.faults import PART, Scene, fault_scene, noise, until
-from tests.support.ftp_session import PATIENCE_SECONDS, FtpClient, Wire
+from tests.support.ftp_session import PATIENCE_SECONDS, FtpClient, Wire, moves
 
 OLD = noise(1000, seed=1)
 NEW = noise(3 * PART + 77, seed=3)
@@ -54,8 +54,8 @@ async def at_stage(scene: Scene, client: FtpClient, stage: str) -> Wire | None:
 
 
 async def arrived(scene: Scene, sent: int) -> None:
-    """Until the parts that are full have reached S3 (the first one goes when there is a byte beyond it)."""
-    full = sent // PART if sent > PART else 0
+    """Until the parts that are full have reached S3 (each one goes when there is a byte beyond it)."""
+    full = max(sent - 1, 0) // PART
     await until(lambda: scene.s3.count("UploadPart") == full, f"{full} parts in S3")
 
 
@@ -122,6 +122,35 @@ async def test_a_reset_data_connection_is_426_and_nothing_is_stored(stage: str, 
         await reset(client, await at_stage(scene, client, stage))
         assert (await client.reply()).code == (425 if stage == "announced" else 426)
         assert scene.content("file") == OLD
+        await scene.assert_nothing_is_held()
+        await scene.assert_session_lives(client)
+
+
+@protections
+async def test_a_reset_is_noticed_while_s3_is_slow_and_the_client_is_held_back(tls: RequireTls) -> None:
+    """Nobody reads the data connection then."""
+    async with fault_scene(require_tls=tls) as scene:
+        gate = scene.gate()
+        scene.script.add(gate.before, "UploadPart", times=None)
+        client = await scene.client()
+        wire = await client.open_data("STOR file")
+        sent = 0
+
+        async def send() -> None:
+            nonlocal sent
+            while True:
+                await wire.send(noise(PART))
+                sent += PART
+
+        sending = asyncio.create_task(send())
+        await gate.reached.wait()
+        while await moves(lambda: sent):
+            pass
+        sending.cancel()
+        await asyncio.wait({sending})
+        wire.reset()
+        assert (await client.reply()).code == 426
+        scene.open_gates()
         await scene.assert_nothing_is_held()
         await scene.assert_session_lives(client)
 

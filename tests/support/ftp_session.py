@@ -63,6 +63,14 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+async def moves(value: Callable[[], int]) -> bool:
+    """Whether a value still changes while the loop turns."""
+    before = value()
+    for _ in range(200):
+        await asyncio.sleep(0)
+    return value() != before
+
+
 async def read_some(connection: DataConnection) -> bytes:
     """What has come on a data connection; b"" at the end of the stream."""
     if not await connection.ready():
@@ -83,6 +91,7 @@ class _Body:
     async def chunks(self) -> AsyncIterator[bytes]:
         for start in range(0, len(self._data), _CHUNK_BYTES):
             await asyncio.sleep(0)
+            await self._store.passed("Body")
             self._store.point("read", self.info.key, "before")
             self._store.chunks_read += 1
             yield bytes(self._data[start : start + _CHUNK_BYTES])
@@ -92,7 +101,7 @@ class _Body:
 
 
 class FtpStore(MemoryStore):
-    """A memory store with chunks of a real size, and operations that wait: ``held["PutObject"] = asyncio.Event()``."""
+    """A memory store with chunks of a real size, and operations that wait; "Body" is each chunk of a download."""
 
     def __init__(self, objects: Mapping[str, bytes] | None = None, **options: Any) -> None:
         super().__init__(objects, **options)
@@ -116,10 +125,14 @@ class FtpStore(MemoryStore):
 
         self.point = point
 
-    async def request(self, operation: str, key: str, *args: Any, **options: Any) -> None:
+    async def passed(self, operation: str) -> None:
+        """Return when the operation is not held, or no more."""
         if operation in self.held:
             self.reached[operation].set()
             await self.held[operation].wait()
+
+    async def request(self, operation: str, key: str, *args: Any, **options: Any) -> None:
+        await self.passed(operation)
         await super().request(operation, key, *args, **options)
 
     async def open_read(self, key: str, *, offset: int = 0) -> Any:

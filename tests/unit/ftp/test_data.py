@@ -8,7 +8,7 @@ import itertools
 import random
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -18,11 +18,13 @@ from tests.support.ftp_session import (
     HOST,
     Wire,
     client_context,
+    moves,
     open_sockets,
     read_some,
     server_contexts,
     settle,
     sha256,
+    until,
 )
 
 MIB = 1024 * 1024
@@ -122,14 +124,6 @@ async def test_a_slow_consumer_pauses_the_sender_and_loses_nothing(kind: ssl.TLS
         assert sha256(bytes(received)) == sha256(content)
 
 
-async def moves(value: Callable[[], int]) -> bool:
-    """Whether a value still changes while the loop turns."""
-    before = value()
-    for _ in range(200):
-        await asyncio.sleep(0)
-    return value() != before
-
-
 @kinds
 async def test_an_end_that_arrives_while_reading_is_paused_is_seen_after_the_data(kind: ssl.TLSVersion | None) -> None:
     content = noise(2 * data_module._RECEIVE_BYTES + 100_000)
@@ -209,6 +203,70 @@ async def test_after_close_notify_a_reset_does_not_spoil_the_end(kind: ssl.TLSVe
         wire.close()
         assert await everything(connection) == b"data"
         await connection.wait_closed(5)
+        assert connection.end is StreamEnd.CLOSE_NOTIFY
+
+
+# -- a loss that nobody waits for -----------------------------------------------------------------------------------
+
+
+def is_reading(connection: DataConnection) -> bool:
+    return connection._transport is not None and connection._transport.is_reading()
+
+
+async def lost(connection: DataConnection) -> None:
+    """Until the connection tells that it is lost."""
+    told = asyncio.Event()
+    connection.on_lost(told.set)
+    async with asyncio.timeout(5):
+        await told.wait()
+    with pytest.raises(DataLost):
+        connection.check()
+
+
+@kinds
+async def test_a_reset_is_told_to_who_waits_for_something_else(kind: ssl.TLSVersion | None) -> None:
+    async with a_pair(kind) as (connection, wire):
+        wire.reset()
+        await lost(connection)
+
+
+@kinds
+async def test_a_reset_is_told_while_the_socket_is_not_read(
+    kind: ssl.TLSVersion | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An upload that waits for S3 does not read; the loop then says nothing of a reset."""
+    monkeypatch.setattr(data_module, "_PROBE_SECONDS", 0.05)
+    async with a_pair(kind) as (connection, wire):
+        sending = asyncio.create_task(wire.send(noise(8 * MIB)))
+        await until(lambda: not is_reading(connection))
+        sending.cancel()
+        await asyncio.wait([sending])
+        wire.reset()
+        await lost(connection)
+
+
+@kinds
+async def test_a_client_that_closes_while_nothing_is_sent_yet_is_told(kind: ssl.TLSVersion | None) -> None:
+    """A download whose next bytes S3 still owes; in clear text a FIN alone may be one direction's end."""
+    async with a_pair(kind) as (connection, wire):
+        connection.begin_sending()
+        if kind is None:
+            wire.reset()
+        else:
+            wire.close()
+        await lost(connection)
+
+
+@tls_kinds
+async def test_a_stream_that_ended_in_order_before_the_reset_is_not_lost(kind: ssl.TLSVersion) -> None:
+    async with a_pair(kind) as (connection, wire):
+        assert wire.tls is not None
+        wire.tls.write(b"data")
+        await wire.close_notify()  # both in one segment
+        await until(lambda: not is_reading(connection))
+        wire.reset()
+        await connection.wait_closed(0.1)
+        assert await everything(connection) == b"data"
         assert connection.end is StreamEnd.CLOSE_NOTIFY
 
 
@@ -359,7 +417,7 @@ async def test_abort_shows_the_peer_that_the_stream_is_not_whole(kind: ssl.TLSVe
         assert await wire.receive() == b"data"
         connection.abort()
         assert await wire.receive() == b""
-        assert wire.ended_by != "close_notify"
+        assert wire.ended_by == "reset", "in clear text a FIN would look like the end of the file"
 
 
 async def test_a_socket_that_is_closed_before_the_handshake_is_lost_data() -> None:

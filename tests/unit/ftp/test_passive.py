@@ -14,7 +14,16 @@ import pytest
 from aioftps3.ftp import passive
 from aioftps3.ftp.data import DataConnection, DataLost
 from aioftps3.ftp.passive import NoFreePort, PassiveListener, PortPool, same_host
-from tests.support.ftp_session import FOREIGN_HOST, HOST, Wire, client_context, open_sockets, server_contexts, settle
+from tests.support.ftp_session import (
+    FOREIGN_HOST,
+    HOST,
+    Wire,
+    client_context,
+    open_sockets,
+    read_some,
+    server_contexts,
+    settle,
+)
 
 
 def unused_ports(count: int) -> tuple[int, ...]:
@@ -186,7 +195,7 @@ async def test_the_port_is_closed_as_soon_as_its_one_connection_is_there() -> No
         assert pool.free == 1
         assert await refused(port)
         await wire.send(b"x")
-        assert await connection.read() == b"x"
+        assert await read_some(connection) == b"x"
         wire.close()
 
 
@@ -198,7 +207,7 @@ async def test_a_stranger_is_refused_and_the_right_client_is_still_served() -> N
         client = await Wire.connect(door.listener.port)
         connection = await door.listener.connection()
         await client.send(b"mine")
-        assert await connection.read() == b"mine"
+        assert await read_some(connection) == b"mine"
         assert door.strangers == [FOREIGN_HOST]
         stranger.close()
         client.close()

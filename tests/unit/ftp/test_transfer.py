@@ -397,6 +397,20 @@ async def test_a_client_that_closes_early_gets_426_and_the_store_is_not_read_on(
 
 
 @kinds
+async def test_a_client_that_goes_while_the_store_is_slow_gets_426_and_the_store_is_not_waited_for(kind: str) -> None:
+    async with serving(kind, store=FtpStore({"file": b"content"})) as running:
+        client = await running.client()
+        running.store.hold("Body")
+        wire = await client.open_data("RETR file")
+        await running.store.reached["Body"].wait()
+        wire.reset()
+        assert (await client.reply()).code == 426
+        assert running.store.open_bodies == 0
+        running.store.held.clear()
+        await assert_alive(client)
+
+
+@kinds
 async def test_abor_during_retr_is_426_and_226(kind: str) -> None:
     async with serving(kind, store=FtpStore({"file": bytes(64 * MIB)})) as running:
         client = await running.client()
