@@ -34,6 +34,15 @@ CONNECT_TIMEOUT_SECONDS = 5.0
 READ_TIMEOUT_SECONDS = 60.0
 """Longest silence of S3; also the longest that one slice of a body may take."""
 
+BODY_TIMEOUT_SECONDS = 15.0
+"""Longest silence inside of a body that is read by `Response.chunks`. S3 thinks before it answers; a body that has
+begun and does not go on is a lost connection, and FTP clients wait for 20 s (FileZilla) until they give up
+themselves."""
+
+JOINED_BYTES = 64 * 1024
+"""Pieces of a body that are smaller are joined with what came after them; to write each of them by itself costs more
+than the copy. Larger ones are given as they are: `read(n)` would cut and join them again and again."""
+
 CONNECTIONS = 256
 """Connections to S3; further requests wait for one, without a limit of time, so this is more than a process full of
 transfers with several parts in flight each uses."""
@@ -78,7 +87,7 @@ class Response(Protocol):
         """Headers, names in lower case."""
 
     def chunks(self) -> AsyncIterator[bytes]:
-        """Give the body as it comes, in chunks of at most 256 KiB.
+        """Give the body as it comes: what one turn of the loop received, about 256 KiB at most. Can be used once.
 
         Raises:
             S3TransportError: it does not arrive whole.
@@ -132,9 +141,10 @@ class AiohttpTransport:
         ca_file: str | None = None,
         connect_timeout: float = CONNECT_TIMEOUT_SECONDS,
         read_timeout: float = READ_TIMEOUT_SECONDS,
+        body_timeout: float = BODY_TIMEOUT_SECONDS,
         limit: int = CONNECTIONS,
     ) -> None:
-        """Timeouts are in seconds.
+        """Timeouts are in seconds; `body_timeout` counts only where it is the shorter one.
 
         Raises:
             OSError: `ca_file` cannot be read or holds no certificate.
@@ -142,6 +152,7 @@ class AiohttpTransport:
         self._ssl = client_ssl_context(ca_file)
         self._connect_timeout = connect_timeout
         self._read_timeout = read_timeout
+        self._body_timeout = body_timeout
         self._limit = limit
         self._session: aiohttp.ClientSession | None = None
         self._closed = False
@@ -173,7 +184,7 @@ class AiohttpTransport:
                 )
         except (aiohttp.ClientError, OSError) as error:
             raise _transport_error(error, may_have_acted=outgoing.all_handed_over) from error
-        return _AiohttpResponse(response)
+        return _AiohttpResponse(response, min(read_timeout, self._body_timeout))
 
     async def close(self) -> None:
         """Close all connections; nothing can be sent afterwards."""
@@ -246,8 +257,9 @@ class _Outgoing:
 
 
 class _AiohttpResponse:
-    def __init__(self, response: aiohttp.ClientResponse) -> None:
+    def __init__(self, response: aiohttp.ClientResponse, body_timeout: float) -> None:
         self._response = response
+        self._body_timeout = body_timeout
         self._headers = {name.lower(): value for name, value in response.headers.items()}
 
     @property
@@ -259,30 +271,49 @@ class _AiohttpResponse:
         return self._headers
 
     async def chunks(self) -> AsyncIterator[bytes]:
+        self._limit_silence()
         content = self._response.content
         while True:
             try:
-                chunk = await content.read(SLICE_BYTES)
+                chunk, ends_http_chunk = await content.readchunk()
+                if len(chunk) < JOINED_BYTES:
+                    chunk += content.read_nowait(SLICE_BYTES - len(chunk))
             except (aiohttp.ClientError, OSError) as error:
                 self._response.close()
                 raise _body_error(error) from error
-            if not chunk:
+            if chunk:
+                yield chunk
+            elif not ends_http_chunk:
                 return
-            yield chunk
 
     async def read(self, limit: int) -> bytes:
+        content = self._response.content
         parts: list[bytes] = []
         size = 0
-        async for chunk in self.chunks():
-            size += len(chunk)
-            if size > limit:
-                self._response.close()
-                raise S3ProtocolError(f"an answer is longer than {limit} bytes")
-            parts.append(chunk)
+        try:
+            while part := await content.readany():
+                size += len(part)
+                if size > limit:
+                    self._response.close()
+                    raise S3ProtocolError(f"an answer is longer than {limit} bytes")
+                parts.append(part)
+        except (aiohttp.ClientError, OSError) as error:
+            self._response.close()
+            raise _body_error(error) from error
         return b"".join(parts)
 
     async def close(self) -> None:
         self._response.close()
+
+    def _limit_silence(self) -> None:
+        """Let the body's timeout count from now on; aiohttp's for the answer still does until more comes."""
+        connection, content = self._response.connection, self._response.content
+        if connection is None or connection.protocol is None:  # all of the body is here
+            return
+        connection.protocol.read_timeout = self._body_timeout
+        _, most = content.get_read_buffer_limits()
+        if content.total_bytes <= most:  # else reading is paused, and the silence is ours
+            connection.protocol.start_timeout()
 
 
 def _transport_error(error: Exception, *, may_have_acted: bool) -> S3TransportError:

@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import random
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -60,9 +61,11 @@ async def raw_serving(handler: RawHandler) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def transport_of(
-    *, ca_file: str | None = None, connect_timeout: float = 5.0, read_timeout: float = 5.0
+    *, ca_file: str | None = None, connect_timeout: float = 5.0, read_timeout: float = 5.0, body_timeout: float = 5.0
 ) -> AsyncIterator[AiohttpTransport]:
-    transport = AiohttpTransport(ca_file=ca_file, connect_timeout=connect_timeout, read_timeout=read_timeout)
+    transport = AiohttpTransport(
+        ca_file=ca_file, connect_timeout=connect_timeout, read_timeout=read_timeout, body_timeout=body_timeout
+    )
     try:
         yield transport
     finally:
@@ -233,6 +236,67 @@ async def test_body_that_stops_coming_times_out() -> None:
             await response.read(100)
         await response.close()
         released.set()
+
+
+@pytest.mark.parametrize("first", [b"", b"abc"])
+async def test_a_body_that_is_streamed_may_be_silent_for_less_time_than_its_answer(first: bytes) -> None:
+    released = asyncio.Event()
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_head(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n" + first)
+        await released.wait()
+
+    async with raw_serving(handler) as authority, transport_of(read_timeout=60.0, body_timeout=0.1) as transport:
+        response = await transport.send(request(authority), None)
+        chunks = response.chunks()
+        async with asyncio.timeout(5):
+            if first:
+                assert await anext(chunks) == first
+            with pytest.raises(RequestTimedOut):
+                await anext(chunks)
+        await response.close()
+        released.set()
+
+
+async def test_a_reader_that_takes_its_time_is_no_silence_of_s3() -> None:
+    """What waits for it fills the buffers, and then the reading is paused: that may last."""
+    data = random.Random(1).randbytes(8 * 1024 * 1024)
+
+    async def handler(incoming: web.BaseRequest) -> web.StreamResponse:
+        return web.Response(body=data)
+
+    async with serving(handler) as authority, transport_of(body_timeout=0.05) as transport:
+        response = await transport.send(request(authority), None)
+        got = bytearray()
+        await asyncio.sleep(0.2)  # longer than the timeout, which must not count
+        async for chunk in response.chunks():
+            if len(got) < 4 * len(data) // 5 < len(got) + len(chunk):
+                await asyncio.sleep(0.2)
+            got += chunk
+        assert got == data
+        await response.close()
+
+
+async def test_small_pieces_that_came_together_are_one_chunk_and_large_ones_stay_as_they_are() -> None:
+    piece, count = bytes(range(256)) * 16, 200
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_head(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        for _ in range(count):
+            writer.write(b"%x\r\n%s\r\n" % (len(piece), piece))
+        writer.write(b"0\r\n\r\n")
+        await writer.drain()
+
+    async with raw_serving(handler) as authority, transport_of() as transport:
+        response = await transport.send(request(authority), None)
+        chunks = [chunk async for chunk in response.chunks()]
+        assert b"".join(chunks) == piece * count
+        assert all(chunks)
+        assert max(map(len, chunks)) <= SLICE_BYTES
+        assert len(chunks) < count // 2
+        await response.close()
 
 
 async def test_closed_kept_connection_is_not_retried_behind_our_back() -> None:
