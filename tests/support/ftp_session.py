@@ -205,6 +205,14 @@ class Wire:
             data = self._outgoing.read()
         assert self.sock.send(data, socket.MSG_OOB) == len(data)
 
+    async def send_spoilt(self, data: bytes) -> None:
+        """Send bytes in TLS records at once, the last of which was changed on the way."""
+        assert self.tls is not None
+        self.tls.write(data)
+        records = bytearray(self._outgoing.read())
+        records[-1] ^= 1
+        await self._send_raw(bytes(records))
+
     async def send_cut(self, data: bytes, missing: int) -> None:
         """Send bytes as one TLS record, all of it but the last ``missing`` bytes of what goes over the wire."""
         assert self.tls is not None

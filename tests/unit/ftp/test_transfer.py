@@ -133,6 +133,18 @@ async def test_a_reset_data_connection_is_426_and_leaves_the_old_file(kind: str)
         await assert_alive(client)
 
 
+@pytest.mark.parametrize("size", [1, 40_000], ids=["first record", "third record"])
+@pytest.mark.parametrize("kind", KINDS[1:])
+async def test_an_upload_that_is_no_valid_tls_any_more_is_426_and_leaves_the_old_file(kind: str, size: int) -> None:
+    async with serving(kind, store=FtpStore({"file": OLD})) as running:
+        client = await running.client()
+        wire = await client.open_data("STOR file")
+        await wire.send_spoilt(bytes(size))
+        assert (await client.reply()).code == 426
+        assert running.store.contents == {"file": OLD}
+        await assert_alive(client)
+
+
 @kinds
 async def test_a_stalled_upload_is_426_and_leaves_the_old_file(kind: str) -> None:
     async with serving(kind, store=FtpStore({"file": OLD}), stall_timeout=0.1) as running:
