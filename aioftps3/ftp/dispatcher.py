@@ -145,10 +145,10 @@ class Dispatcher:
         """Why a command is not even tried, or None."""
         if command is None:
             return Reply(502, f"Command {printable(line.verb)} is not implemented.")
-        if not command.works(self._session.config):
-            return Reply(502, f"Command {command.verb} is switched off here.")
         if command.login and not self._session.authenticated:
             return Reply(530, "Please log in with USER and PASS.")
+        if not command.works(self._session.config):
+            return Reply(502, f"Command {command.verb} is switched off here.")
         if command.argument_required and not line.argument:
             return Reply(501, f"{command.verb} needs an argument: {command.syntax}")
         return None

@@ -9,10 +9,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
+from typing import overload
 
 from aioftps3.storage.tree import Entry
 
-__all__ = ("DEFAULT_FACTS", "FACTS", "facts_line", "list_lines", "mdtm", "mlsd_lines", "nlst_lines", "select_facts")
+__all__ = (
+    "DEFAULT_FACTS",
+    "FACTS",
+    "Section",
+    "facts_line",
+    "list_lines",
+    "mdtm",
+    "mlsd_lines",
+    "nlst_lines",
+    "section_lines",
+    "select_facts",
+)
 
 FACTS = ("type", "size", "modify", "perm", "UNIX.mode")
 """Facts that can be asked for with OPTS MLST, in the order they are sent."""
@@ -31,6 +43,37 @@ _FILE_PERMISSIONS = "adfrw"
 _DIRECTORY_PERMISSIONS = "cdeflmp"
 
 
+class Section(Sequence[Entry]):
+    """Some entries of one directory, true also without any when it has a heading.
+
+    ``heading`` names the directory where a listing shows several, ``prefix`` goes in front of bare names, ``alone``
+    marks what was asked for itself, and not what is in it.
+    """
+
+    def __init__(
+        self, entries: Sequence[Entry], *, heading: str | None = None, prefix: str = "", alone: bool = False
+    ) -> None:
+        self.entries = entries
+        self.heading = heading
+        self.prefix = prefix
+        self.alone = alone
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def __bool__(self) -> bool:
+        return bool(self.entries) or self.heading is not None
+
+    @overload
+    def __getitem__(self, index: int) -> Entry: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Entry]: ...
+
+    def __getitem__(self, index: int | slice) -> Entry | Sequence[Entry]:
+        return self.entries[index]
+
+
 def mdtm(modified: float) -> str:
     """A time as MDTM and MLSx give it: YYYYMMDDHHMMSS, UTC, no fraction (RFC 3659 section 2.3)."""
     return time.strftime("%Y%m%d%H%M%S", time.gmtime(modified))
@@ -44,14 +87,23 @@ def _ls_time(modified: float, now: float) -> str:
     return f"{head}  {parts.tm_year:4d}"
 
 
-def list_lines(entries: Iterable[Entry], *, now: float, name: str | None = None) -> bytes:
-    """Entries as LIST lines; ``name`` replaces each entry's own name (LIST of one file shows it as asked for)."""
+def list_lines(entries: Iterable[Entry], *, now: float) -> bytes:
+    """Entries as LIST lines."""
     lines = []
     for entry in entries:
         mode, links = ("drwxr-xr-x", 2) if entry.is_dir else ("-rw-r--r--", 1)
         stamp = _ls_time(entry.modified if entry.modified > 0 else UNKNOWN_TIME, now)
-        lines.append(f"{mode} {links:3d} ftp      ftp      {entry.size:12d} {stamp} {name or entry.name}\r\n")
+        lines.append(f"{mode} {links:3d} ftp      ftp      {entry.size:12d} {stamp} {entry.name}\r\n")
     return "".join(lines).encode("utf-8", "surrogateescape")
+
+
+def section_lines(section: Section, *, now: float, first: bool) -> bytes:
+    """A section as LIST lines, below its heading; only before the ``first`` one there is no empty line."""
+    lines = list_lines(section, now=now)
+    if section.heading is None:
+        return lines
+    gap = "" if first else "\r\n"
+    return f"{gap}{section.heading}:\r\n".encode("utf-8", "surrogateescape") + lines
 
 
 def nlst_lines(entries: Iterable[Entry], *, prefix: str = "") -> bytes:

@@ -22,7 +22,6 @@ __all__ = (
     "parse_port",
     "parse_restart_offset",
     "parse_type",
-    "split_list_options",
     "strip_telnet",
 )
 
@@ -35,7 +34,6 @@ MAX_RESTART_OFFSET = 2**63 - 1
 _IAC = 0xFF
 _TELNET_NEGOTIATION = frozenset((0xFB, 0xFC, 0xFD, 0xFE))  # WILL WONT DO DONT, each followed by an option byte
 _VERB = re.compile(r"[A-Za-z][A-Za-z0-9]{1,15}", re.ASCII)
-_LIST_OPTION = re.compile(r"-[A-Za-z1]+", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,22 +170,3 @@ def parse_type(argument: str) -> str | None:
     if words in (["A"], ["A", "N"]):
         return "A"
     return "I" if words in (["I"], ["L", "8"], ["L8"]) else None
-
-
-def split_list_options(argument: str) -> tuple[str, str]:
-    """Separate leading ``ls`` options, as clients send them to LIST, NLST and STAT, from the path.
-
-    ``-al some dir`` gives ``("al", "some dir")``; ``--`` ends the options, and a name with a leading dash can also be
-    written ``./-x``.
-    """
-    options = ""
-    rest = argument
-    while rest.startswith("-"):
-        word, _, following = rest.partition(" ")
-        if word == "--":
-            return options, following
-        if _LIST_OPTION.fullmatch(word) is None:
-            break
-        options += word[1:]
-        rest = following.lstrip(" ")
-    return options, rest

@@ -253,10 +253,13 @@ class S3PathIO(AbstractPathIO[PurePosixPath]):
                     listed.entry = entry
                     yield listed
 
-    async def pages(self, path: PurePosixPath) -> AsyncGenerator[Sequence[Entry], None]:
-        """A directory's entries, one S3 page at a time; a file yields itself. Raises PathIOError."""
+    async def pages(self, path: PurePosixPath, beginning: str = "") -> AsyncGenerator[Sequence[Entry], None]:
+        """A directory's entries, one S3 page at a time; a file yields itself. Raises PathIOError.
+
+        Only names with this ``beginning`` are listed; with one, a file is not found.
+        """
         try:
-            async with contextlib.aclosing(self.tree.list(virtual(path))) as pages:
+            async with contextlib.aclosing(self.tree.list(virtual(path), beginning)) as pages:
                 async for page in pages:
                     yield page
         except StorageError as error:

@@ -93,26 +93,32 @@ class Tree:
             return False
         return True
 
-    async def list(self, path: VirtualPath) -> AsyncGenerator[Sequence[Entry], None]:
+    async def list(self, path: VirtualPath, beginning: str = "") -> AsyncGenerator[Sequence[Entry], None]:
         """What is in a directory, page by page; one request a page of 1000, the next one on its way already.
+
+        With a ``beginning`` only what has a name that begins so, and the store lists no more; one request more when
+        there is nothing. A file is then not found.
 
         At least one page comes, and any page may be empty. Pages are sorted by name; from page to page the order is
         about that of the names, too. A file yields itself. Raises NotFound before the first page. Close the iterator
         (`contextlib.aclosing`) when not reading it to its end.
         """
         marker = self._marker(path)
-        page = await self._store.list(marker, delimiter="/")
-        remembered = self._emptied.children(marker)
+        prefix = marker + beginning
+        page = await self._store.list(prefix, delimiter="/")
+        remembered = [name for name in self._emptied.children(marker) if name.startswith(beginning)]
         if _is_empty(page) and not (path == ROOT or remembered or marker in self._emptied):
-            yield (await self.stat_file(path),)
-            return
+            if not beginning:
+                yield (await self.stat_file(path),)
+                return
+            await self._stat_directory(path)
         merger = PageMerger(path, marker, remembered)
         following: asyncio.Task[ListPage] | None = None
         try:
             while True:
                 following = None
                 if page.next_token is not None:
-                    request = self._store.list(marker, delimiter="/", token=page.next_token)
+                    request = self._store.list(prefix, delimiter="/", token=page.next_token)
                     following = asyncio.create_task(request)
                 yield merger.entries(page)
                 if following is None:

@@ -18,7 +18,6 @@ from aioftps3.ftp.parsing import (
     parse_line,
     parse_port,
     parse_restart_offset,
-    split_list_options,
     strip_telnet,
 )
 
@@ -89,18 +88,6 @@ def test_rest_never_raises_and_stays_in_its_range(argument: str) -> None:
 @given(st.integers(0, MAX_RESTART_OFFSET))
 def test_rest_reads_what_clients_write(offset: int) -> None:
     assert parse_restart_offset(str(offset)) == offset
-
-
-@given(st.text(alphabet="-al1 ./x\u00e9", max_size=20))
-def test_list_options_never_raise_and_take_only_words_with_dashes(argument: str) -> None:
-    options, path = split_list_options(argument)
-    assert argument.endswith(path)
-    assert not options or argument.startswith("-")
-
-
-@given(st.text(alphabet="-al ./x", max_size=12))
-def test_any_name_can_be_listed_behind_a_double_dash(name: str) -> None:
-    assert split_list_options(f"-- {name}") == ("", name)
 
 
 @given(st.text() | st.from_regex(r"[|!1 ]{0,3}[0-9.:,|]*", fullmatch=True))

@@ -10,16 +10,15 @@ from collections.abc import Iterable
 import aioftps3
 from aioftps3.ftp.commands.site import site_help
 from aioftps3.ftp.commands.table import AT_ONCE, WITHOUT_ARGUMENT, Command
-from aioftps3.ftp.listing import FACTS, list_lines, select_facts
-from aioftps3.ftp.parsing import split_list_options
+from aioftps3.ftp.listing import FACTS, section_lines, select_facts
+from aioftps3.ftp.ls import sections
 from aioftps3.ftp.replies import Reply
 from aioftps3.ftp.session import Session
-from aioftps3.storage.tree import Entry
 
 __all__ = ("COMMANDS",)
 
-STAT_ENTRIES = 1000
-"""Entries that STAT shows of a directory: the control connection is no place for long listings."""
+STAT_ROWS = 1000
+"""Lines that STAT shows of a directory: the control connection is no place for long listings."""
 
 _WORDS_IN_LOG = 100  # characters
 _LANGUAGE = re.compile(r"[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8})*", re.ASCII)
@@ -92,18 +91,18 @@ async def stat(session: Session, argument: str) -> Reply:
 
 
 async def _stat_path(session: Session, argument: str) -> Reply:
-    _, name = split_list_options(argument)
-    path = session.resolve(name)
-    entries: list[Entry] = []
-    async with contextlib.aclosing(session.path_io.pages(path)) as pages:
-        async for page in pages:
-            entries += page
-            if len(entries) > STAT_ENTRIES:
+    now = time.time()
+    rows: list[str] = []
+    code = 212
+    async with contextlib.aclosing(sections(session, argument)) as found:
+        async for section in found:
+            text = section_lines(section, now=now, first=not rows).decode("utf-8", "surrogateescape")
+            rows += text.split("\r\n")[:-1]
+            code = 213 if section.alone and not section[0].is_dir else 212
+            if len(rows) > STAT_ROWS:
                 break
-    lines = list_lines(entries[:STAT_ENTRIES], now=time.time()).decode("utf-8", "surrogateescape").split("\r\n")[:-1]
-    code = 213 if len(entries) == 1 and entries[0].path == str(path) and not entries[0].is_dir else 212
-    end = "End" if len(entries) <= STAT_ENTRIES else f"Only the first {STAT_ENTRIES} entries; LIST gives all."
-    return Reply(code, f"Status of {path}:", tuple(lines), multiline=True, end=end)
+    end = "End" if len(rows) <= STAT_ROWS else f"Only the first {STAT_ROWS} lines; LIST gives all."
+    return Reply(code, f"Status of {argument}:", tuple(rows[:STAT_ROWS]), multiline=True, end=end)
 
 
 async def clnt(session: Session, argument: str) -> Reply:

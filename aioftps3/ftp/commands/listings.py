@@ -6,12 +6,14 @@ import contextlib
 import functools
 import time
 from collections.abc import AsyncGenerator, Sequence
+from typing import cast
 
 from aioftps3.ftp.commands.table import Command
-from aioftps3.ftp.listing import list_lines, mlsd_lines, nlst_lines
-from aioftps3.ftp.parsing import split_list_options
+from aioftps3.ftp.listing import Section, mlsd_lines, nlst_lines, section_lines
+from aioftps3.ftp.ls import sections
+from aioftps3.ftp.lsarguments import list_requests
 from aioftps3.ftp.pathio import virtual
-from aioftps3.ftp.replies import Reply
+from aioftps3.ftp.replies import Reply, printable
 from aioftps3.ftp.session import Session
 from aioftps3.ftp.transfer import send_pages
 from aioftps3.storage.errors import NotADirectory
@@ -21,18 +23,37 @@ __all__ = ("COMMANDS",)
 
 
 async def list_(session: Session, argument: str) -> Reply:
-    """LIST: a directory, or one file, in the form of `ls -l`. Options are taken and mean nothing."""
-    _, name = split_list_options(argument)
-    path = session.resolve(name)
-    lines = functools.partial(list_lines, now=time.time())
-    return await send_pages(session, session.path_io.pages(path), lines, verb="LIST", name=str(path))
+    """LIST: a directory, a file, or what a pattern matches, in the form of `ls -l`; with -R all below."""
+    found = sections(session, argument)
+    return await send_pages(session, found, _LongForm(), verb="LIST", name=_shown(session, argument))
 
 
 async def nlst(session: Session, argument: str) -> Reply:
-    """NLST: names alone."""
-    _, name = split_list_options(argument)
-    path = session.resolve(name)
-    return await send_pages(session, session.path_io.pages(path), nlst_lines, verb="NLST", name=str(path))
+    """NLST: names alone, as they can be given to RETR where the argument is a pattern or a file; with -l as LIST."""
+    found = sections(session, argument)
+    lines = _LongForm() if "l" in list_requests(argument)[0].options else _names
+    return await send_pages(session, found, lines, verb="NLST", name=_shown(session, argument))
+
+
+def _shown(session: Session, argument: str) -> str:
+    """What the 150 and the log call a listing."""
+    return printable(argument) or session.cwd
+
+
+class _LongForm:
+    """Writes the sections of one listing as LIST shows them."""
+
+    def __init__(self) -> None:
+        self._now = time.time()
+        self._first = True
+
+    def __call__(self, page: Sequence[Entry]) -> bytes:
+        first, self._first = self._first, False
+        return section_lines(cast("Section", page), now=self._now, first=first)
+
+
+def _names(page: Sequence[Entry]) -> bytes:
+    return nlst_lines(page, prefix=cast("Section", page).prefix)
 
 
 async def mlsd(session: Session, argument: str) -> Reply:
@@ -55,7 +76,7 @@ COMMANDS = (
         verb="LIST",
         handler=list_,
         syntax="LIST [<options>] [<path>]",
-        summary="list a directory as ls -l does",
+        summary="list a directory, a file or what a pattern matches as ls -l does; -R with all below, -d as itself",
         reference="RFC 959 4.1.3",
         transfer=True,
     ),
@@ -63,7 +84,7 @@ COMMANDS = (
         verb="NLST",
         handler=nlst,
         syntax="NLST [<options>] [<path>]",
-        summary="list the names in a directory",
+        summary="list names alone; -R with all below, -l as LIST",
         reference="RFC 959 4.1.3",
         transfer=True,
     ),

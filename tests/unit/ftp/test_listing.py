@@ -11,11 +11,13 @@ import pytest
 from aioftps3.ftp.listing import (
     DEFAULT_FACTS,
     FACTS,
+    Section,
     facts_line,
     list_lines,
     mdtm,
     mlsd_lines,
     nlst_lines,
+    section_lines,
     select_facts,
 )
 from aioftps3.storage.entries import Entry
@@ -147,3 +149,17 @@ def test_type_is_among_the_default_facts() -> None:
     """Cyberduck and FileZilla need it on every line."""
     assert "type" in DEFAULT_FACTS
     assert set(DEFAULT_FACTS) <= set(FACTS)
+
+
+def test_a_section_is_its_entries_below_its_heading() -> None:
+    line = list_lines([a_file()], now=NOW)
+    assert section_lines(Section([a_file()]), now=NOW, first=False) == line
+    assert section_lines(Section([a_file()], heading="./dir"), now=NOW, first=True) == b"./dir:\r\n" + line
+    assert section_lines(Section([], heading="a b"), now=NOW, first=False) == b"\r\na b:\r\n"
+
+
+def test_a_section_with_nothing_but_a_heading_is_still_to_be_written() -> None:
+    assert not Section([])
+    assert Section([], heading=".")
+    assert len(Section([], heading=".")) == 0
+    assert list(Section([a_file()])) == [a_file()]

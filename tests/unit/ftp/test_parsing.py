@@ -17,7 +17,7 @@ from aioftps3.ftp.parsing import (
     parse_line,
     parse_port,
     parse_restart_offset,
-    split_list_options,
+    parse_type,
     strip_telnet,
 )
 
@@ -160,30 +160,6 @@ def test_rest_takes_plain_decimal_positions_only(argument: str, offset: int | No
 
 
 @pytest.mark.parametrize(
-    ("argument", "options", "path"),
-    [
-        ("", "", ""),
-        ("dir", "", "dir"),
-        ("-a", "a", ""),
-        ("-al dir", "al", "dir"),
-        ("-a -l some dir", "al", "some dir"),
-        ("-CF", "CF", ""),
-        ("-1 x", "1", "x"),
-        ("-la  x", "la", "x"),
-        ("-- -x", "", "-x"),
-        ("-a -- -x", "a", "-x"),
-        ("./-x", "", "./-x"),
-        ("-x.txt", "", "-x.txt"),
-        ("-", "", "-"),
-        ("a -l", "", "a -l"),
-    ],
-)
-def test_list_options_are_taken_off_the_path(argument: str, options: str, path: str) -> None:
-    """D31: `LIST -a` is the current directory."""
-    assert split_list_options(argument) == (options, path)
-
-
-@pytest.mark.parametrize(
     ("argument", "found"),
     [
         ("127,0,0,1,4,1", ("127.0.0.1", 1025)),
@@ -236,3 +212,16 @@ def test_eprt_is_protocol_address_and_port_between_delimiters(
     if found is not None:
         expected = ClientPort(None if found[0] is None else ipaddress.ip_address(found[0]), found[1])
     assert parse_eprt(argument) == expected
+
+
+@pytest.mark.parametrize(
+    ("argument", "found"),
+    [
+        *[(text, "A") for text in ("A", "a", "A N", " a  n ")],
+        *[(text, "I") for text in ("I", "i", "L 8", "l 8", "L8")],
+        *[(text, None) for text in ("", "E", "A T", "A C", "L", "L 9", "L 8 8", "AN", "I N", "X")],
+    ],
+)
+def test_type_is_text_or_bytes(argument: str, found: str | None) -> None:
+    """D32."""
+    assert parse_type(argument) == found

@@ -144,6 +144,23 @@ class TestList:
             assert scene.store.peak["ListObjectsV2"] == 1
         assert count == 100
 
+    async def test_a_beginning_lists_the_names_that_begin_so_and_asks_for_no_others(self) -> None:
+        scene = Scene("d/aa", "d/ab/x", "d/b", "d/a", "e/aa", prefix="d/", page_limit=2)
+        scene.emptied.remember("d/ac/")
+        scene.emptied.remember("d/bc/")
+        async with aclosing(scene.tree.list(path("/"), "a")) as pages:
+            assert [entry.name for page in [page async for page in pages] for entry in page] == ["a", "aa", "ab", "ac"]
+        assert scene.store.requests == [("ListObjectsV2", "d/a")] * 2
+
+    async def test_a_beginning_that_no_name_has_is_empty_in_a_directory_and_not_found_elsewhere(self) -> None:
+        scene = Scene("d/a", "f")
+        async with aclosing(scene.tree.list(path("/d"), "b")) as pages:
+            assert [page async for page in pages] == [[]]
+        assert scene.store.operations() == ["ListObjectsV2"] * 2
+        for nothing in ("/f", "/none"):
+            with pytest.raises(NotFound):
+                await anext(scene.tree.list(path(nothing), "b"))
+
 
 class TestMkdir:
     async def test_it_writes_the_marker(self) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 import aioftps3
 from aioftps3.ftp.commands import command_table
-from tests.support.ftp_session import FtpStore, encrypted, running_server
+from tests.support.ftp_session import FtpStore, clear_text, encrypted, running_server
 
 
 async def test_feat_has_one_feature_a_line_behind_one_blank() -> None:
@@ -86,7 +86,7 @@ async def test_syst_makes_clients_read_listings_as_those_of_ls() -> None:
 
 
 async def test_help_lists_every_verb_and_explains_each() -> None:
-    async with running_server() as running:
+    async with running_server(clear_text(active_mode=True)) as running:
         client = await running.greeted()
         answer = await client.command("HELP")
         assert set(" ".join(answer.lines[1:-1]).split()) == set(command_table())
@@ -118,8 +118,16 @@ async def test_stat_of_a_file_and_of_an_empty_directory_and_of_nothing() -> None
         answer = await client.command("STAT file")
         assert answer.code == 213
         assert answer.lines[1].split()[4:] == ["5", "Jan", "12", "1970", "file"]
-        assert (await client.command("STAT dir")).lines == ("212-Status of /dir:", "212 End")
+        assert (await client.command("STAT dir")).lines == ("212-Status of dir:", "212 End")
         assert await client.codes("STAT none") == [550]
+
+
+async def test_stat_of_a_directory_with_one_file_is_no_file() -> None:
+    async with running_server(store=FtpStore({"dir/file": b"12345"})) as running:
+        client = await running.client()
+        assert await client.codes("STAT dir", "STAT dir/file", "STAT -d dir", "STAT -R dir", "STAT dir/f*") == [
+            *[212, 213, 212, 212, 212]
+        ]
 
 
 async def test_a_name_with_strange_line_ends_is_one_line_of_stat() -> None:
@@ -132,7 +140,7 @@ async def test_a_name_with_strange_line_ends_is_one_line_of_stat() -> None:
 
 
 @pytest.mark.parametrize(
-    ("entries", "end"), [(1000, "212 End"), (1001, "212 Only the first 1000 entries; LIST gives all.")]
+    ("entries", "end"), [(1000, "212 End"), (1001, "212 Only the first 1000 lines; LIST gives all.")]
 )
 async def test_stat_shows_the_first_entries_of_a_large_directory_and_says_so(entries: int, end: str) -> None:
     """The control connection is no place for long listings."""

@@ -80,12 +80,21 @@ def test_feat_lists_what_works_and_nothing_else() -> None:
     )
 
 
+def test_what_is_switched_off_is_in_neither_feat_nor_help() -> None:
+    """P11, P12: what FEAT shows works, and what works and has a line is shown."""
+    off, on = FtpConfig(), FtpConfig(active_mode=True)
+    assert set(features(TABLE, on)) - set(features(TABLE, off)) == {"EPRT"}
+    assert set(manual(TABLE, on)) - set(manual(TABLE, off)) == {"EPRT", "PORT"}
+    for command in TABLE.values():
+        assert (command.feature in features(TABLE, off)) == (command.feature is not None and command.works(off))
+
+
 def test_feat_lines_have_no_blanks_around_them() -> None:
     assert all(feature == feature.strip() for feature in features(TABLE, FtpConfig()))
 
 
 def test_help_explains_every_command() -> None:
-    entries = manual(TABLE, FtpConfig())
+    entries = manual(TABLE, FtpConfig(active_mode=True))
     assert set(entries) == set(TABLE)
     for verb, entry in entries.items():
         assert entry.startswith(TABLE[verb].verb)

@@ -1,0 +1,119 @@
+"""Finds what LIST, NLST and STAT show: a directory, a file, all below a directory, or what a pattern matches.
+
+It comes page by page, as sections that a formatter of listing.py can write at once; memory does not grow with what is
+listed, but for the directories that a recursive listing has still to visit, of which there are `MAX_PENDING` at most.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncGenerator, Sequence
+from pathlib import PurePosixPath
+
+import aioftp
+
+from aioftps3.ftp.listing import Section
+from aioftps3.ftp.lsarguments import ListRequest, is_pattern, list_requests, literal_prefix, name_filter
+from aioftps3.ftp.pathio import virtual
+from aioftps3.ftp.replies import ReplyError
+from aioftps3.ftp.session import Session
+from aioftps3.storage.errors import NotFound
+from aioftps3.storage.tree import Entry
+
+__all__ = ("MAX_PENDING", "sections")
+
+MAX_PENDING = 10_000
+"""Directories that one recursive listing may have found and not yet visited: about a megabyte."""
+
+
+async def sections(session: Session, argument: str) -> AsyncGenerator[Section, None]:
+    """What the argument means, options and wildcards included; at least one section comes.
+
+    Raises PathIOError or NotFound, when nothing is there before the first section, and ReplyError.
+    """
+    *attempts, last = list_requests(argument)
+    for request in attempts:
+        found = _sections(session, request)
+        async with contextlib.aclosing(found):
+            try:
+                first = await anext(found)
+            except (aioftp.PathIOError, NotFound) as error:
+                if isinstance(error, NotFound) or isinstance(error.__cause__, NotFound):
+                    continue
+                raise
+            yield first
+            async for section in found:
+                yield section
+            return
+    async with contextlib.aclosing(_sections(session, last)) as found:
+        async for section in found:
+            yield section
+
+
+async def _sections(session: Session, request: ListRequest) -> AsyncGenerator[Section, None]:
+    path = session.resolve(request.path)
+    typed = request.path[: request.path.rfind("/") + 1]
+    if is_pattern(path.name) and not await session.path_io.is_dir(path):
+        found = _matching(session, path, typed)
+    elif "d" in request.options:
+        yield Section((await session.path_io.entry(path),), prefix=typed, alone=True)
+        return
+    elif "R" in request.options:
+        found = _recursive(session, path, request.path)
+    else:
+        found = _plain(session, path, typed)
+    async with contextlib.aclosing(found):
+        async for section in found:
+            yield section
+
+
+async def _plain(session: Session, path: PurePosixPath, typed: str) -> AsyncGenerator[Section, None]:
+    """A directory's entries, or the file, which keeps the directories that it was asked for with."""
+    async with contextlib.aclosing(session.path_io.pages(path)) as pages:
+        async for page in pages:
+            alone = _is_file(path, page)
+            yield Section(page, prefix=typed if alone else "", alone=alone)
+
+
+def _is_file(path: PurePosixPath, page: Sequence[Entry]) -> bool:
+    """Whether the page is the file at ``path``, and not what is in a directory."""
+    return len(page) == 1 and page[0].path == virtual(path)
+
+
+async def _matching(session: Session, path: PurePosixPath, typed: str) -> AsyncGenerator[Section, None]:
+    """The entries of one directory whose names match, directories among them as themselves."""
+    matches = name_filter(path.name)
+    async with contextlib.aclosing(session.path_io.pages(path.parent, literal_prefix(path.name))) as pages:
+        async for page in pages:
+            if _is_file(path.parent, page):
+                raise NotFound(reason="not a directory")
+            yield Section([entry for entry in page if matches(entry.name)], prefix=typed)
+
+
+async def _recursive(session: Session, top: PurePosixPath, typed: str) -> AsyncGenerator[Section, None]:
+    """A directory and all below it as `ls -R` shows them: each directory whole, then those in it, in their order."""
+    label = typed.rstrip("/") or ("/" if typed else ".")
+    pending = [(top, label, typed and f"{typed.rstrip('/')}/")]
+    while pending:
+        path, label, prefix = pending.pop()
+        heading: str | None = label
+        directories: list[tuple[PurePosixPath, str, str]] = []
+        try:
+            async with contextlib.aclosing(session.path_io.pages(path)) as pages:
+                async for page in pages:
+                    if _is_file(path, page):
+                        yield Section(page, prefix=typed[: typed.rfind("/") + 1], alone=True)
+                        return
+                    yield Section(page, heading=heading, prefix=prefix)
+                    heading = None
+                    for entry in page:
+                        if entry.is_dir:
+                            below = f"{label.rstrip('/')}/{entry.name}"
+                            directories.append((path / entry.name, below, f"{prefix}{entry.name}/"))
+                    if len(pending) + len(directories) > MAX_PENDING:
+                        raise ReplyError(451, "Too many directories for one recursive listing.")
+        except aioftp.PathIOError as error:
+            if path == top or not isinstance(error.__cause__, NotFound):
+                raise
+            continue  # somebody has removed it meanwhile
+        pending += reversed(directories)
