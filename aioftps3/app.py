@@ -32,6 +32,7 @@ from aioftps3.ftp.server import FtpsServer
 from aioftps3.s3.budget import ByteBudget
 from aioftps3.s3.checksums import chosen_algorithm
 from aioftps3.s3.client import S3Client
+from aioftps3.s3.copy import COPIES_IN_FLIGHT
 from aioftps3.s3.credentials import CredentialsProvider
 from aioftps3.s3.errors import NoCredentials, S3Error
 from aioftps3.s3.models import Endpoint, RequestEvent
@@ -53,7 +54,7 @@ LAST_RECHECK_SECONDS = 60.0
 """While S3 is not as it should be, it is looked at again after growing pauses, so that the log tells of its return."""
 
 SPARE_CONNECTIONS = 16
-"""Connections to S3 for requests that are no transfers: listings, deletes, renames."""
+"""Connections to S3 for requests that are neither transfers nor copies: listings, deletes."""
 
 CLOSE_SECONDS = 8.0
 """For sessions to drop their clients and abort their uploads: `docker stop` kills after ten."""
@@ -238,7 +239,7 @@ def s3_transport(settings: Settings) -> AiohttpTransport:
     try:
         return AiohttpTransport(
             ca_file=str(settings.ca_bundle) if settings.ca_bundle else None,
-            limit=transfers + parts + SPARE_CONNECTIONS,
+            limit=transfers + parts + COPIES_IN_FLIGHT + SPARE_CONNECTIONS,
         )
     except OSError as error:
         fault = Fault("AWS_CA_BUNDLE", "holds no certificate; right would be a PEM file of authorities")

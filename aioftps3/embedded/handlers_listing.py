@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING
 from aioftps3.embedded.answers import Answer, Node, iso_time, listed_name, xml_answer
 from aioftps3.embedded.errors import Refusal, invalid_argument
 from aioftps3.embedded.intake import receive_document
-from aioftps3.embedded.service import Service, encoding_argument, number_argument
+from aioftps3.embedded.service import (
+    DEFAULT_STORAGE_CLASS,
+    STORAGE_CLASS,
+    Service,
+    encoding_argument,
+    number_argument,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -103,7 +109,7 @@ def _contents(service: Service, key: str, encoding: str | None) -> Node:
             ("LastModified", iso_time(stored.modified)),
             ("ETag", stored.quoted_etag),
             ("Size", stored.size),
-            ("StorageClass", "STANDARD"),
+            ("StorageClass", stored.headers.get(STORAGE_CLASS, DEFAULT_STORAGE_CLASS)),
         ],
     )
 

@@ -1,4 +1,4 @@
-"""Buckets and single objects: HeadBucket GetBucketLocation Put- Copy- Get- Head- DeleteObject(s)."""
+"""Buckets and single objects: HeadBucket GetBucketLocation Put- Copy- Get- Head- DeleteObject(s) GetObjectTagging."""
 
 from __future__ import annotations
 
@@ -21,12 +21,14 @@ from aioftps3.embedded.errors import (
 )
 from aioftps3.embedded.intake import is_checksum, receive_blob, receive_document
 from aioftps3.embedded.service import (
+    STORAGE_CLASS,
     Service,
     checksum_headers,
     described,
     no_content,
     object_headers,
     parse_document,
+    tags_of,
 )
 from aioftps3.embedded.state import Checksum, StoredObject, cut
 from aioftps3.embedded.wire import check_key, decoded
@@ -103,6 +105,12 @@ async def _select(service: Service, call: Call) -> tuple[Answer, Blob]:
     return Answer(status=206, headers=headers), cut(stored.blob, first, length)
 
 
+async def get_object_tagging(service: Service, call: Call) -> Answer:
+    await receive_document(call)
+    tags = tags_of(find(service, call.key).headers)
+    return xml_answer("Tagging", [("TagSet", [("Tag", [("Key", name), ("Value", value)]) for name, value in tags])])
+
+
 async def delete_object(service: Service, call: Call) -> Answer:
     await receive_document(call)
     check_write(call.header, service.contents.objects.get(call.key), key=call.key, if_none_match=False)
@@ -163,7 +171,13 @@ async def copy_object(service: Service, call: Call) -> Answer:
             f"{service.limits.max_put}"
         )
     check_write(call.header, service.contents.objects.get(call.key), key=call.key)
-    headers = source.headers if directive == "COPY" else object_headers(call)
+    headers = object_headers(call)
+    if directive == "COPY":
+        # Everything but the storage class, which is the default unless the request names one.
+        named = {STORAGE_CLASS: headers[STORAGE_CLASS]} if STORAGE_CLASS in headers else {}
+        headers = {name: value for name, value in source.headers.items() if name != STORAGE_CLASS} | named
+    elif "x-amz-tagging" in source.headers:
+        headers["x-amz-tagging"] = source.headers["x-amz-tagging"]
     # The reader is open until the copy is in place: it keeps the bytes if the source is deleted meanwhile.
     async with aclosing(service.store.reader(source.blob)) as reader:
         etag, checksum = source.etag, source.checksum

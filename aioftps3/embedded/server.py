@@ -74,6 +74,7 @@ HANDLERS: Mapping[str, Handler] = {
     "DeleteObjects": handlers_objects.delete_objects,
     "HeadObject": handlers_objects.head_object,
     "GetObject": handlers_objects.get_object,
+    "GetObjectTagging": handlers_objects.get_object_tagging,
     "PutObject": handlers_objects.put_object,
     "CopyObject": handlers_objects.copy_object,
     "DeleteObject": handlers_objects.delete_object,
@@ -227,7 +228,7 @@ class EmbeddedS3:
     def put(
         self, key: str, data: bytes, *, headers: Mapping[str, str] | None = None, modified: float | None = None
     ) -> None:
-        """Store an object, past the protocol; ``headers`` in lower case, content-type and x-amz-meta- ones.
+        """Store an object, past the protocol; ``headers`` in lower case, as PutObject keeps them.
 
         ``modified`` is its Last-Modified, in whole seconds since the epoch; now unless given.
         """

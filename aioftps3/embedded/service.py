@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl
 
 from aioftps3.embedded.answers import Answer, http_time
 from aioftps3.embedded.errors import Refusal, invalid_argument, malformed_xml
@@ -30,8 +31,30 @@ _KEPT_HEADERS = (
     "content-language",
     "content-type",
     "expires",
+    "x-amz-storage-class",
+    "x-amz-tagging",
 )
 _META = "x-amz-meta-"
+
+STORAGE_CLASS = "x-amz-storage-class"
+DEFAULT_STORAGE_CLASS = "STANDARD"
+"""The class that headers of objects leave out and listings name."""
+
+_STORAGE_CLASSES = frozenset(
+    {
+        DEFAULT_STORAGE_CLASS,
+        "DEEP_ARCHIVE",
+        "GLACIER",
+        "GLACIER_IR",
+        "INTELLIGENT_TIERING",
+        "ONEZONE_IA",
+        "REDUCED_REDUNDANCY",
+        "STANDARD_IA",
+    }
+)
+
+_MAX_TAGS = 10
+"""Tags of one object (S3's limit)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +90,7 @@ def object_headers(call: Call) -> dict[str, str]:
     """The headers that are stored with an object.
 
     Raises:
-        Refusal: MetadataTooLarge; InvalidArgument for a value that is not UTF-8
+        Refusal: MetadataTooLarge; InvalidStorageClass; InvalidArgument for a value that is not UTF-8, and bad tags
     """
     kept = {"content-type": DEFAULT_CONTENT_TYPE}
     size = 0
@@ -88,14 +111,27 @@ def object_headers(call: Call) -> dict[str, str]:
             "Your metadata headers exceed the maximum allowed metadata size",
             details={"Size": str(size), "MaxSizeAllowed": str(MAX_METADATA)},
         )
+    if kept.get(STORAGE_CLASS, DEFAULT_STORAGE_CLASS) not in _STORAGE_CLASSES:
+        raise Refusal("InvalidStorageClass", 400, "The storage class you specified is not valid")
+    if kept.get(STORAGE_CLASS) == DEFAULT_STORAGE_CLASS:
+        del kept[STORAGE_CLASS]
+    if len(tags_of(kept)) > _MAX_TAGS:
+        raise invalid_argument("Object tags cannot be greater than 10", "x-amz-tagging", kept["x-amz-tagging"])
     return kept
+
+
+def tags_of(headers: Mapping[str, str]) -> list[tuple[str, str]]:
+    """The tags among the headers that are kept with an object."""
+    return parse_qsl(headers.get("x-amz-tagging", ""), keep_blank_values=True)
 
 
 def described(stored: StoredObject, *, checksum: bool) -> dict[str, str]:
     """The headers that describe an object."""
+    tags = tags_of(stored.headers)
     headers = {
-        **{name.title(): value for name, value in stored.headers.items() if not name.startswith(_META)},
-        **{name: value for name, value in stored.headers.items() if name.startswith(_META)},
+        **{name.title(): value for name, value in stored.headers.items() if not name.startswith("x-amz-")},
+        **{name: value for name, value in stored.headers.items() if name.startswith((_META, STORAGE_CLASS))},
+        **({"x-amz-tagging-count": str(len(tags))} if tags else {}),
         "Accept-Ranges": "bytes",
         "ETag": stored.quoted_etag,
         "Last-Modified": http_time(stored.modified),

@@ -43,12 +43,12 @@ _HANDLED_HEADERS = frozenset(
         "x-amz-metadata-directive",
         "x-amz-mp-object-size",
         "x-amz-security-token",
+        "x-amz-storage-class",
+        "x-amz-tagging",
     }
 )
-_HARMLESS_HEADERS = frozenset(
-    {"x-amz-acl", "x-amz-expected-bucket-owner", "x-amz-sdk-checksum-algorithm", "x-amz-storage-class"}
-)
-"""Taken and not acted on: one owner, one storage class, and no access lists here."""
+_HARMLESS_HEADERS = frozenset({"x-amz-acl", "x-amz-expected-bucket-owner", "x-amz-sdk-checksum-algorithm"})
+"""Taken and not acted on: there is one owner, and there are no access lists here."""
 
 
 class BodySource(Protocol):
@@ -143,6 +143,7 @@ _ROUTES = (
     _Route("DeleteObjects", "POST", False, _names("delete")),
     _Route("HeadObject", "HEAD", True),
     _Route("GetObject", "GET", True),
+    _Route("GetObjectTagging", "GET", True, _names("tagging")),
     _Route("PutObject", "PUT", True),
     _Route("CopyObject", "PUT", True, copies=True),
     _Route("DeleteObject", "DELETE", True),

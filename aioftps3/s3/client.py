@@ -12,7 +12,7 @@ from aioftps3.s3 import checksums, requests, responses, uri, xml
 from aioftps3.s3.checksums import Algorithm, Checksum, Verification
 from aioftps3.s3.credentials import CredentialsProvider
 from aioftps3.s3.download import GetObject, opened_object
-from aioftps3.s3.errors import DeleteFailed, DeleteFailure, NoSuchUpload, RequestInvalid, S3ProtocolError
+from aioftps3.s3.errors import DeleteFailed, NoSuchUpload, RequestInvalid, S3ProtocolError
 from aioftps3.s3.models import (
     WRITE_ID_METADATA,
     Body,
@@ -226,7 +226,7 @@ class S3Client:
                     body=BytesBody(xml.delete_request(plain[start : start + KEYS_PER_REQUEST])),
                     is_document=True,
                     digest_md5=True,
-                    parse=_delete_failures,
+                    parse=lambda answer: xml.parse_delete_result(answer.body),
                 )
             )
             if failures:
@@ -244,10 +244,14 @@ class S3Client:
         if_none_match: str | None = None,
         metadata: Mapping[str, str] | None = None,
         content_type: str | None = None,
+        storage_class: str | None = None,
+        provable: bool = False,
     ) -> str:
         """Copy an object of at most 5 GB inside the bucket, and give the new ETag.
 
-        Metadata and content type are kept when both are None, and both replaced when one is given.
+        Metadata and content type are kept when both are None, and both replaced when one is given; tags are kept. The
+        storage class is S3's default unless one is given. A copy with `if_none_match` is repeated after a lost answer
+        only when it is `provable`: the caller finds out whether a PreconditionFailed was caused by its own attempt.
 
         Raises:
             NoSuchKey: there is no source.
@@ -256,6 +260,7 @@ class S3Client:
         headers = (
             ("x-amz-copy-source", self._copy_source(source_key)),
             *requests.conditions(if_none_match=if_none_match, source_if_match=source_if_match),
+            *requests.storage_class(storage_class),
         )
         if metadata is not None or content_type is not None:
             headers = (*headers, ("x-amz-metadata-directive", "REPLACE"), *requests.description(content_type, metadata))
@@ -266,9 +271,25 @@ class S3Client:
                 key=key,
                 headers=headers,
                 body=BytesBody(b""),
-                idempotent=if_none_match is None,
+                idempotent=provable or if_none_match is None,
                 slow=True,
                 parse=lambda answer: xml.parse_copy_result(answer.body),
+            )
+        )
+
+    async def get_object_tagging(self, key: str) -> dict[str, str]:
+        """Ask for an object's tags.
+
+        Raises:
+            NoSuchKey: there is no such object.
+        """
+        return await self._sender.call(
+            Call(
+                operation="GetObjectTagging",
+                method="GET",
+                key=key,
+                query=(("tagging", ""),),
+                parse=lambda answer: xml.parse_tags(answer.body),
             )
         )
 
@@ -286,20 +307,20 @@ class S3Client:
         With a delimiter, keys that have it behind the prefix are rolled up into `prefixes`. `token` continues after
         the page that gave it.
         """
-        query = [("list-type", "2"), ("encoding-type", "url"), ("max-keys", str(max_keys))]
-        for name, value in (
-            ("prefix", prefix or None),
-            ("delimiter", delimiter),
-            ("continuation-token", token),
-            ("start-after", start_after),
-        ):
-            if value is not None:
-                query.append((name, value))
+        query = requests.query(
+            ("list-type", "2"),
+            ("encoding-type", "url"),
+            ("max-keys", str(max_keys)),
+            prefix=prefix or None,
+            delimiter=delimiter,
+            continuation_token=token,
+            start_after=start_after,
+        )
         return await self._sender.call(
             Call(
                 operation="ListObjectsV2",
                 method="GET",
-                query=tuple(query),
+                query=query,
                 parse=lambda answer: xml.parse_list_page(answer.body),
             )
         )
@@ -310,10 +331,11 @@ class S3Client:
         *,
         content_type: str | None = None,
         metadata: Mapping[str, str] | None = None,
+        headers: requests.Pairs = (),
         checksum: Algorithm | None = None,
     ) -> str:
-        """Begin a multipart upload and give its id. `checksum` is what its parts will have, when they are sent and not
-        copied.
+        """Begin a multipart upload and give its id. `headers` say what else is kept with the object, see
+        `requests.likeness`; `checksum` is what its parts will have, when they are sent and not copied.
 
         It is repeated even when an answer was lost: the upload that this may leave is there either way.
         """
@@ -323,7 +345,7 @@ class S3Client:
                 method="POST",
                 key=key,
                 query=(("uploads", ""),),
-                headers=(*requests.description(content_type, metadata), *requests.announced(checksum)),
+                headers=(*requests.description(content_type, metadata), *headers, *requests.announced(checksum)),
                 body=BytesBody(b""),
                 parse=lambda answer: xml.parse_upload_id(answer.body),
             )
@@ -448,19 +470,19 @@ class S3Client:
         self, *, prefix: str = "", key_marker: str | None = None, upload_id_marker: str | None = None
     ) -> UploadsPage:
         """Get one page of the unfinished uploads whose keys begin with `prefix`."""
-        query = [("uploads", ""), ("encoding-type", "url"), ("max-uploads", str(KEYS_PER_REQUEST))]
-        for name, value in (
-            ("prefix", prefix or None),
-            ("key-marker", key_marker),
-            ("upload-id-marker", upload_id_marker),
-        ):
-            if value is not None:
-                query.append((name, value))
+        query = requests.query(
+            ("uploads", ""),
+            ("encoding-type", "url"),
+            ("max-uploads", str(KEYS_PER_REQUEST)),
+            prefix=prefix or None,
+            key_marker=key_marker,
+            upload_id_marker=upload_id_marker,
+        )
         return await self._sender.call(
             Call(
                 operation="ListMultipartUploads",
                 method="GET",
-                query=tuple(query),
+                query=query,
                 parse=lambda answer: xml.parse_uploads_page(answer.body),
             )
         )
@@ -471,15 +493,13 @@ class S3Client:
         Raises:
             NoSuchUpload: it has ended.
         """
-        query = [("uploadId", upload_id)]
-        if marker is not None:
-            query.append(("part-number-marker", str(marker)))
+        query = requests.query(("uploadId", upload_id), part_number_marker=None if marker is None else str(marker))
         return await self._sender.call(
             Call(
                 operation="ListParts",
                 method="GET",
                 key=key,
-                query=tuple(query),
+                query=query,
                 parse=lambda answer: xml.parse_parts_page(answer.body),
             )
         )
@@ -493,7 +513,3 @@ def _etag_header(answer: Answer) -> str:
     if not etag:
         raise S3ProtocolError("the answer to a write has no ETag")
     return etag
-
-
-def _delete_failures(answer: Answer) -> tuple[DeleteFailure, ...]:
-    return xml.parse_delete_result(answer.body) if answer.body.strip() else ()

@@ -1,25 +1,66 @@
 """Copies inside a bucket, of any size, without moving the bytes through this process."""
 
 import asyncio
+import dataclasses
 from collections import deque
+from collections.abc import Callable, Mapping
 
-from aioftps3.s3 import completion
+from aioftps3.s3 import completion, requests
 from aioftps3.s3.client import S3Client
-from aioftps3.s3.models import CompletedPart, ObjectInfo
+from aioftps3.s3.models import SOURCE_METADATA, WRITE_ID_METADATA, CompletedPart, ObjectInfo
 from aioftps3.s3.parts import LARGEST_PART_BYTES, MIB, PARTS
 
 SINGLE_COPY_BYTES = 5_000_000_000
 """CopyObject takes sources of at most 5 GB."""
 
-COPY_PART_BYTES = 512 * MIB
+COPY_PART_BYTES = 128 * MIB
+"""S3 copies a part in a second or two, and several at once; larger parts leave some of them idle at the end, and lose
+more when one has to be repeated. From 1.25 TiB on parts are larger, because there are 10,000 at most."""
 
-COPIES_IN_FLIGHT = 8
+COPIES_IN_FLIGHT = 16
+"""Copy requests at the same time: enough to hide the latency of the store, few enough to leave connections to
+others."""
+
+KEPT_STORAGE_CLASSES = frozenset(
+    {"REDUCED_REDUNDANCY", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER_IR"}
+)
+"""Classes that a copy keeps. Not the archives: their objects can be copied while they are restored, and the copy should
+stay as readable as its source is then. Other stores' own names are left to them."""
+
+_dropping: set[asyncio.Task[None]] = set()
+"""Copies that are dropped, perhaps after nobody waits for it any more; the loop itself holds tasks only weakly."""
+
+
+def kept_storage_class(name: str | None) -> str | None:
+    """The class for a copy of an object of this one; None is S3's default."""
+    return name if name in KEPT_STORAGE_CLASSES else None
 
 
 def copy_ranges(size: int, part_bytes: int = COPY_PART_BYTES) -> list[tuple[int, int]]:
-    """Divide an object into at most 10,000 ranges of first and last byte, both included."""
+    """Divide an object into at most 10,000 ranges of first and last byte, both included, all but the last of one
+    length."""
     step = min(max(part_bytes, -(-size // PARTS)), LARGEST_PART_BYTES)
     return [(first, min(first + step, size) - 1) for first in range(0, size, step)]
+
+
+def is_copy(source: ObjectInfo, target: ObjectInfo) -> bool:
+    """Say whether `target` is known to hold the bytes of `source`, both as HeadObject described them.
+
+    They have the same ETag; or the same write token, because copies keep metadata; or the target is a copy in parts,
+    which names its source. False where nothing proves it: copies of multipart uploads have ETags of their own.
+    """
+    if source.size != target.size:
+        return False
+    token = source.metadata.get(WRITE_ID_METADATA)
+    return (
+        source.etag == target.etag
+        or (token is not None and token == target.metadata.get(WRITE_ID_METADATA))
+        or target.metadata.get(SOURCE_METADATA) == _bare(source.etag)
+    )
+
+
+def _bare(etag: str) -> str:
+    return etag.strip('"')
 
 
 async def copy_any_size(
@@ -30,38 +71,74 @@ async def copy_any_size(
     if_none_match: str | None = None,
     single_copy_bytes: int = SINGLE_COPY_BYTES,
     part_bytes: int = COPY_PART_BYTES,
+    slots: asyncio.Semaphore | None = None,
+    copied: Callable[[int], None] | None = None,
 ) -> str:
-    """Copy `source`, as HeadObject described it, to `key`, with its content type and metadata; give the new ETag.
+    """Copy `source`, as HeadObject described it, to `key`, with its content type, content headers, metadata, tags and
+    storage class (see `KEPT_STORAGE_CLASSES`); give the new ETag.
 
     Up to `single_copy_bytes` it is one request; above, parts are copied in parallel, and the target appears when all
-    are there. When it fails, nothing is left behind. `if_none_match="*"`: only if there is no `key` yet.
+    are there. When it fails, nothing is left behind. `if_none_match="*"`: only if there is no `key` yet; a single copy
+    that raises PreconditionFailed may then have been made by an attempt of its own whose answer was lost.
+
+    Each copy request takes one of the `slots`, which several copies may share. `copied` is told of the bytes as they
+    are copied.
 
     Raises:
         PreconditionFailed: the source has changed since it was described, or the target exists and must not.
         NotSupported: this store cannot copy parts.
         S3Error: any other failure.
     """
+    slots = asyncio.Semaphore(COPIES_IN_FLIGHT) if slots is None else slots
     if source.size <= single_copy_bytes:
-        return await client.copy_object(source.key, key, source_if_match=source.etag, if_none_match=if_none_match)
+        async with slots:
+            etag = await client.copy_object(
+                source.key,
+                key,
+                source_if_match=source.etag,
+                if_none_match=if_none_match,
+                storage_class=kept_storage_class(source.storage_class),
+                provable=True,
+            )
+        if copied is not None:
+            copied(source.size)
+        return etag
+    tags = await client.get_object_tagging(source.key) if source.tag_count else {}
     token = completion.new_token()
     # Tasks of their own, as in `Upload`: without the id there is nothing to abort, and an abort must not be cut short.
-    creating = asyncio.create_task(
-        client.create_multipart_upload(
-            key, content_type=source.content_type, metadata=completion.with_token(source.metadata, token)
-        )
-    )
+    creating = asyncio.create_task(_create(client, source, key, tags, token))
     try:
         upload_id = await asyncio.shield(creating)
-        parts = await _copy_parts(client, source, key, upload_id, part_bytes)
+        parts = await _copy_parts(client, source, key, upload_id, part_bytes, slots, copied)
         made = await completion.complete(client, key, upload_id, parts, token=token, if_none_match=if_none_match)
         return made.etag
     except BaseException:
-        await asyncio.shield(asyncio.create_task(completion.drop(client, key, creating)))
+        dropping = asyncio.create_task(completion.drop(client, key, creating))
+        _dropping.add(dropping)
+        dropping.add_done_callback(_dropping.discard)
+        await asyncio.shield(dropping)
         raise
 
 
+async def _create(client: S3Client, source: ObjectInfo, key: str, tags: Mapping[str, str], token: str) -> str:
+    """Begin the upload of a copy in parts."""
+    like = dataclasses.replace(source, storage_class=kept_storage_class(source.storage_class))
+    return await client.create_multipart_upload(
+        key,
+        content_type=source.content_type,
+        metadata=completion.with_token({**source.metadata, SOURCE_METADATA: _bare(source.etag)}, token),
+        headers=requests.likeness(like, tags),
+    )
+
+
 async def _copy_parts(
-    client: S3Client, source: ObjectInfo, key: str, upload_id: str, part_bytes: int
+    client: S3Client,
+    source: ObjectInfo,
+    key: str,
+    upload_id: str,
+    part_bytes: int,
+    slots: asyncio.Semaphore,
+    copied: Callable[[int], None] | None,
 ) -> list[CompletedPart]:
     """Copy all parts; when one fails, the others are cancelled and waited for, and its error is raised."""
     left = deque(enumerate(copy_ranges(source.size, part_bytes), start=1))
@@ -69,9 +146,11 @@ async def _copy_parts(
 
     async def work() -> None:
         while left:
-            number, (first, last) = left.popleft()
-            done.append(
-                await client.upload_part_copy(
+            async with slots:
+                if not left:
+                    return
+                number, (first, last) = left.popleft()
+                part = await client.upload_part_copy(
                     key,
                     upload_id,
                     number,
@@ -80,7 +159,9 @@ async def _copy_parts(
                     last=last,
                     source_if_match=source.etag,
                 )
-            )
+            done.append(part)
+            if copied is not None:
+                copied(part.size)
 
     tasks = [asyncio.create_task(work()) for _ in range(min(COPIES_IN_FLIGHT, len(left)))]
     try:

@@ -18,6 +18,9 @@ EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
 WRITE_ID_METADATA = "aioftps3-write"
 """User metadata (`x-amz-meta-aioftps3-write`) with a random token, by which the outcome of a write is proven."""
 
+SOURCE_METADATA = "aioftps3-source"
+"""User metadata (`x-amz-meta-aioftps3-source`) of a copy in parts: its source's ETag, without the quotes."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
@@ -72,7 +75,7 @@ class Endpoint:
         """Give the encoded path of an object, or of the bucket itself.
 
         Raises:
-            RequestInvalid: the key is empty or has a lone surrogate.
+            RequestInvalid: the key is empty or has a surrogate that stands for no byte.
         """
         prefix = f"/{uri.percent_encode(self.bucket)}" if self.path_style else ""
         if key is None:
@@ -103,6 +106,12 @@ class ObjectInfo:
     """User metadata, names in lower case without `x-amz-meta-`."""
     checksum: Checksum | None = None
     storage_class: str | None = None
+    """None where S3 does not say, which means STANDARD."""
+    content_headers: Mapping[str, str] = field(default_factory=dict)
+    """Cache-Control, Content-Disposition, Content-Encoding, Content-Language and Expires as they were stored; names in
+    lower case."""
+    tag_count: int = 0
+    """Number of tags, where S3 says it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +122,7 @@ class ListedObject:
     size: int
     etag: str
     last_modified: float
+    storage_class: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

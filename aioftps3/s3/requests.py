@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
+from aioftps3.s3 import uri
 from aioftps3.s3.checksums import HEADER_PREFIX, Algorithm, Checksum, header
-from aioftps3.s3.models import Body, CompletedPart
+from aioftps3.s3.models import Body, CompletedPart, ObjectInfo
 from aioftps3.s3.responses import METADATA_PREFIX
 
 Pairs = tuple[tuple[str, str], ...]
@@ -23,6 +24,22 @@ def description(content_type: str | None, metadata: Mapping[str, str] | None) ->
     if content_type is not None:
         pairs.append(("Content-Type", content_type))
     return tuple(pairs)
+
+
+def storage_class(name: str | None) -> Pairs:
+    """Which class of storage an object goes to; S3's default for None."""
+    return () if name is None else (("x-amz-storage-class", name),)
+
+
+def likeness(source: ObjectInfo, tags: Mapping[str, str]) -> Pairs:
+    """What makes an object like another one, besides its content type and metadata."""
+    tagging = (("x-amz-tagging", uri.encode_query(tags.items())),) if tags else ()
+    return (*source.content_headers.items(), *tagging, *storage_class(source.storage_class))
+
+
+def query(*fixed: tuple[str, str], **optional: str | None) -> Pairs:
+    """A query of what is always there and of what is there unless it is None; `_` in names stands for `-`."""
+    return (*fixed, *((name.replace("_", "-"), value) for name, value in optional.items() if value is not None))
 
 
 def protection(body: Body, algorithm: Algorithm | None) -> Pairs:

@@ -14,6 +14,9 @@ MILLISECONDS_PER_SECOND = 1000
 
 METADATA_PREFIX = "x-amz-meta-"
 
+CONTENT_HEADERS = ("cache-control", "content-disposition", "content-encoding", "content-language", "expires")
+"""What S3 keeps with an object and gives back unread, besides Content-Type."""
+
 CHECKSUM_ALGORITHMS = ("crc64nvme", "crc32c", "crc32", "sha256", "sha1")
 
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,20})-([0-9]{1,20})/([0-9]{1,20})")
@@ -171,6 +174,8 @@ def object_info(key: str, headers: Mapping[str, str], *, size: int | None = None
         },
         checksum=checksum,
         storage_class=headers.get("x-amz-storage-class"),
+        content_headers={name: headers[name] for name in CONTENT_HEADERS if name in headers},
+        tag_count=int(tags) if _LENGTH.fullmatch(tags := headers.get("x-amz-tagging-count", "")) else 0,
     )
 
 

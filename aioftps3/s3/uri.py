@@ -30,13 +30,14 @@ _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]
 
 
 def percent_encode(text: str, *, keep: str = "") -> str:
-    """Encode everything but unreserved characters and those in `keep`.
+    """Encode everything but unreserved characters and those in `keep`. Bytes that are no UTF-8, which some stores have
+    in keys, are lone surrogates in `text` (PEP 383), and encoded as the bytes that they stand for.
 
     Raises:
-        RequestInvalid: `text` has a lone surrogate, which UTF-8 cannot hold.
+        RequestInvalid: `text` has a surrogate that stands for no byte.
     """
     try:
-        return quote(text, safe=UNRESERVED_EXTRA + keep)
+        return quote(text, safe=UNRESERVED_EXTRA + keep, errors="surrogateescape")
     except UnicodeEncodeError as error:
         raise RequestInvalid("text with a lone surrogate has no UTF-8 form") from error
 
@@ -45,7 +46,7 @@ def encode_key(key: str) -> str:
     """Give the path form of a key: `/` stays, everything else is encoded once.
 
     Raises:
-        RequestInvalid: the key is empty or has a lone surrogate.
+        RequestInvalid: the key is empty or has a surrogate that stands for no byte.
     """
     if not key:
         raise RequestInvalid("a key cannot be empty")

@@ -104,6 +104,7 @@ def parse_list_page(body: bytes) -> ListPage:
                 size=_number(item, "Size"),
                 etag=_text(item, "ETag"),
                 last_modified=parse_time(_text(item, "LastModified")),
+                storage_class=_text(item, "StorageClass") or None,
             )
             for item in root.iterfind("Contents")
         ),
@@ -112,8 +113,16 @@ def parse_list_page(body: bytes) -> ListPage:
     )
 
 
+def parse_tags(body: bytes) -> dict[str, str]:
+    """Read an answer of GetObjectTagging."""
+    root = _named(body, "Tagging")
+    return {_text(item, "Key"): _text(item, "Value") for item in root.iterfind("TagSet/Tag")}
+
+
 def parse_delete_result(body: bytes) -> tuple[DeleteFailure, ...]:
-    """Read an answer of DeleteObjects."""
+    """Read an answer of DeleteObjects; an empty one says that nothing failed."""
+    if not body.strip():
+        return ()
     root = _named(body, "DeleteResult")
     return tuple(
         DeleteFailure(_text(item, "Key"), _text(item, "Code"), _text(item, "Message"))

@@ -6,6 +6,7 @@ words; S3's code and request id go to the log.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
@@ -15,7 +16,7 @@ from aioftps3.s3 import errors as s3errors
 from aioftps3.s3 import models
 from aioftps3.s3.budget import ByteBudget
 from aioftps3.s3.client import S3Client
-from aioftps3.s3.copy import SINGLE_COPY_BYTES, copy_any_size
+from aioftps3.s3.copy import COPIES_IN_FLIGHT, SINGLE_COPY_BYTES, copy_any_size, is_copy
 from aioftps3.s3.download import GetObject
 from aioftps3.s3.parts import PART_BYTES
 from aioftps3.s3.upload import PARTS_IN_FLIGHT, Upload
@@ -31,6 +32,8 @@ RESUMES = 3
 """Times that one download goes on after its stream broke. Connecting is repeated by the client on top of that."""
 
 _log = logging.getLogger(__name__)
+
+_DEFAULT_CLASS = "STANDARD"
 
 _NO_CHUNKS: tuple[bytes, ...] = ()
 
@@ -96,7 +99,8 @@ class S3Store:
 
     ``budget`` limits the bytes that all uploads of the process hold. A file of up to ``part_size`` bytes is uploaded in
     one request, of a longer one ``parts_in_flight`` parts are sent at once, which grow unless ``equal_parts``; one of
-    up to ``single_copy_bytes`` is copied in one request. With ``no_overwrite`` neither a file nor a copy replaces an
+    up to ``single_copy_bytes`` is copied in one request, a longer one in parts; ``copies_in_flight`` copy requests are
+    under way at once, whoever wants them. With ``no_overwrite`` neither a file nor a copy replaces an
     object: OverwriteRefused. ``clock`` gives seconds since the epoch.
     """
 
@@ -110,6 +114,7 @@ class S3Store:
         equal_parts: bool = False,
         no_overwrite: bool = False,
         single_copy_bytes: int = SINGLE_COPY_BYTES,
+        copies_in_flight: int = COPIES_IN_FLIGHT,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._client = client
@@ -119,6 +124,7 @@ class S3Store:
         self._equal_parts = equal_parts
         self._if_none_match = "*" if no_overwrite else None
         self._single_copy_bytes = single_copy_bytes
+        self._copy_slots = asyncio.Semaphore(copies_in_flight)
         self._clock = clock
 
     async def head(self, key: str) -> ObjectInfo | None:
@@ -169,42 +175,74 @@ class S3Store:
             raise errors.Corrupt("a listing goes on where it was")
         objects = tuple(
             [
-                ObjectInfo(key=listed.key, size=listed.size, etag=listed.etag, modified=listed.last_modified)
+                ObjectInfo(
+                    key=listed.key,
+                    size=listed.size,
+                    etag=listed.etag,
+                    modified=listed.last_modified,
+                    storage_class=_class(listed.storage_class),
+                )
                 for listed in page.objects
             ]
         )
         return ListPage(objects=objects, prefixes=page.prefixes, next_token=page.next_token)
 
-    async def copy(self, source: ObjectInfo, target: str) -> None:
+    async def copy(self, source: ObjectInfo, target: str, *, copied: Callable[[int], None] | None = None) -> str:
         """CopyObject; HeadObject and UploadPartCopy for an object that is too large for it. If-Match the source's
         ETag. With ``no_overwrite`` also HeadObject of the target, because stores that do not know conditions on copies
         either refuse or ignore them."""
         if self._if_none_match is not None and await self.head(target) is not None:
             raise errors.OverwriteRefused
-        known = models.ObjectInfo(key=source.key, size=source.size, etag=source.etag, last_modified=source.modified)
+        known = models.ObjectInfo(
+            key=source.key,
+            size=source.size,
+            etag=source.etag,
+            last_modified=source.modified,
+            storage_class=source.storage_class,
+        )
         with _storage_errors():
             if source.size > self._single_copy_bytes:
                 known = await self._client.head_object(source.key, if_match=source.etag)
             try:
-                await self._copy(known, target, self._if_none_match)
+                return await self._copy(known, target, self._if_none_match, copied)
             except s3errors.NotSupported:
                 if self._if_none_match is None:
                     raise
-                await self._copy(known, target, None)
+                return await self._copy(known, target, None, copied)
             except s3errors.PreconditionFailed as error:
                 # One of two conditions, and S3 does not say which.
-                if self._if_none_match is None or await self.head(target) is None:
+                there = None if self._if_none_match is None else await self.head(target)
+                if there is None:
                     raise
+                if await self.is_copy(source, there):  # by an attempt whose answer was lost
+                    return there.etag
                 raise errors.OverwriteRefused(str(error), request_id=error.request_id or None) from error
 
-    async def _copy(self, source: models.ObjectInfo, target: str, if_none_match: str | None) -> None:
-        await copy_any_size(
+    async def _copy(
+        self,
+        source: models.ObjectInfo,
+        target: str,
+        if_none_match: str | None,
+        copied: Callable[[int], None] | None,
+    ) -> str:
+        return await copy_any_size(
             self._client,
             source,
             target,
             if_none_match=if_none_match,
             single_copy_bytes=self._single_copy_bytes,
+            slots=self._copy_slots,
+            copied=copied,
         )
+
+    async def is_copy(self, source: ObjectInfo, target: ObjectInfo) -> bool:
+        """HeadObject of both: see `aioftps3.s3.copy.is_copy`."""
+        with _storage_errors():
+            try:
+                original = await self._client.head_object(source.key, if_match=source.etag)
+                return is_copy(original, await self._client.head_object(target.key, if_match=target.etag))
+            except (s3errors.NoSuchKey, s3errors.PreconditionFailed):
+                return False
 
     async def put_marker(self, key: str) -> None:
         """PutObject without a condition: a marker that somebody else has just made is the same, and a request without a
@@ -317,4 +355,15 @@ class _Writer:
 
 
 def _object_info(info: models.ObjectInfo) -> ObjectInfo:
-    return ObjectInfo(key=info.key, size=info.size, etag=info.etag, modified=info.last_modified)
+    return ObjectInfo(
+        key=info.key,
+        size=info.size,
+        etag=info.etag,
+        modified=info.last_modified,
+        storage_class=_class(info.storage_class),
+    )
+
+
+def _class(name: str | None) -> str | None:
+    """Listings name the default, and the headers of an object leave it out."""
+    return None if name == _DEFAULT_CLASS else name

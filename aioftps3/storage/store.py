@@ -6,7 +6,7 @@ Keys are whole keys (prefix included), sorted and compared by code point. Every 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -30,6 +30,8 @@ class ObjectInfo:
     """Names this version of the object; opaque."""
     modified: float
     """Seconds since the epoch."""
+    storage_class: str | None = None
+    """What the store calls the kind of storage, if that is not its default; a copy may keep it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,9 +96,16 @@ class ObjectStore(Protocol):
     ) -> ListPage:
         """The first page of keys that begin with ``prefix``, or the one after ``token``."""
 
-    async def copy(self, source: ObjectInfo, target: str) -> None:
-        """Copy inside the store, replacing ``target``. Raises NotFound, or Changed when the object at ``source.key`` is
-        not ``source`` any more. Objects too large for one request take several."""
+    async def copy(self, source: ObjectInfo, target: str, *, copied: Callable[[int], None] | None = None) -> str:
+        """Copy inside the store with all that is kept with the object, replacing ``target``; returns the copy's etag.
+
+        Raises NotFound, or Changed when the object at ``source.key`` is not ``source`` any more. Objects too large for
+        one request take several. ``copied`` is told of the bytes as they are copied.
+        """
+
+    async def is_copy(self, source: ObjectInfo, target: ObjectInfo) -> bool:
+        """Whether what is kept with two objects of different etags proves that they hold the same bytes; at most two
+        requests. A listing that shows the same etag and size proves it without asking."""
 
     async def put_marker(self, key: str) -> None:
         """Make an empty directory marker, which may replace one."""

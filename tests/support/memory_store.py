@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import bisect
 import functools
+import hashlib
+import secrets
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from aioftps3.storage.errors import Changed, NotFound, RangeInvalid
+from aioftps3.storage.errors import Changed, NotFound, OverwriteRefused, RangeInvalid
 from aioftps3.storage.store import DELETE_LIMIT, PAGE_LIMIT, ListPage, ObjectInfo
 
 _CHUNK_BYTES = 4
@@ -21,17 +23,22 @@ class _Stored:
     data: bytes
     etag: str
     modified: float
+    token: str | None
+    """By which `is_copy` knows two objects of one upload; copies keep it."""
 
 
 class MemoryStore:
     """An ObjectStore whose pages hold at most ``page_limit`` names.
 
-    ``point`` is called before and after each request acts, with the operation, the key and "before" or "after": it may
-    raise, or wait.
+    An object's etag is made of its content, or, when ``plain_etags`` is off, of nothing but itself, as those of copies
+    of multipart uploads are. What was written, and not seeded, has a token. ``point`` is called before and after each
+    request acts, with the operation, the key and "before" or "after": it may raise, or wait.
     """
 
     def __init__(self, objects: Mapping[str, bytes] | None = None, *, page_limit: int = PAGE_LIMIT) -> None:
         self.page_limit = page_limit
+        self.plain_etags = True
+        self.no_overwrite = False
         self.requests: list[tuple[str, str]] = []
         self.open_writers: set[MemoryWriter] = set()
         self.in_flight: Counter[str] = Counter()
@@ -42,10 +49,11 @@ class MemoryStore:
         for key, data in (objects or {}).items():
             self.seed(key, data)
 
-    def seed(self, key: str, data: bytes = b"") -> ObjectInfo:
+    def seed(self, key: str, data: bytes = b"", *, token: str | None = None) -> ObjectInfo:
         """Put an object there without a request."""
         self._writes += 1
-        self._objects[key] = _Stored(data, f'"{self._writes}"', 1_000_000.0 + self._writes)
+        name = hashlib.md5(data, usedforsecurity=False).hexdigest() if self.plain_etags else f"{self._writes}-2"
+        self._objects[key] = _Stored(data, f'"{name}"', 1_000_000.0 + self._writes, token)
         return self.info(key)
 
     def drop(self, key: str) -> None:
@@ -123,15 +131,32 @@ class MemoryStore:
                 objects.append(self.info(key))
         return ListPage(objects=tuple(objects), prefixes=tuple(prefixes))
 
-    async def copy(self, source: ObjectInfo, target: str) -> None:
+    async def copy(self, source: ObjectInfo, target: str, *, copied: Callable[[int], None] | None = None) -> str:
+        etag = ""
+
         def act() -> None:
-            if source.key not in self._objects:
+            nonlocal etag
+            original = self._objects.get(source.key)
+            if original is None:
                 raise NotFound
-            if self._objects[source.key].etag != source.etag:
+            if original.etag != source.etag:
                 raise Changed
-            self.seed(target, self._objects[source.key].data)
+            if self.no_overwrite and target in self._objects:
+                raise OverwriteRefused
+            etag = self.seed(target, original.data, token=original.token).etag
 
         await self.request("CopyObject", target, act)
+        if copied is not None:
+            copied(source.size)
+        return etag
+
+    async def is_copy(self, source: ObjectInfo, target: ObjectInfo) -> bool:
+        await self.request("HeadObject", source.key)
+        await self.request("HeadObject", target.key)
+        original, other = self._objects.get(source.key), self._objects.get(target.key)
+        if original is None or other is None or (original.etag, other.etag) != (source.etag, target.etag):
+            return False
+        return original.etag == other.etag or (original.token is not None and original.token == other.token)
 
     async def put_marker(self, key: str) -> None:
         await self.request("PutObject", key, functools.partial(self._seed_marker, key))
@@ -186,7 +211,7 @@ class MemoryWriter:
 
     async def complete(self) -> ObjectInfo:
         def act() -> None:
-            self._store.seed(self._key, bytes(self._data))
+            self._store.seed(self._key, bytes(self._data), token=secrets.token_hex(4))
             self._store.open_writers.discard(self)
 
         await self._store.request("PutObject", self._key, act)

@@ -27,6 +27,7 @@ from aioftps3.options import Settings
 from aioftps3.s3.budget import ByteBudget
 from aioftps3.s3.checksums import Algorithm
 from aioftps3.s3.client import S3Client
+from aioftps3.s3.copy import COPIES_IN_FLIGHT
 from aioftps3.s3.credentials import StaticCredentials
 from aioftps3.s3.errors import NoSuchKey
 from aioftps3.s3.models import Body, BytesBody, RequestEvent
@@ -446,7 +447,8 @@ async def test_connections_to_s3_suffice_for_all_transfers(monkeypatch: pytest.M
     monkeypatch.setattr(app, "AiohttpTransport", Transport)
     app.s3_transport(load(README))
     app.s3_transport(load({**README, "AIOFTPS3_DATA_PORTS": "0"}))
-    assert asked == [20 + 32 + app.SPARE_CONNECTIONS, 1000 + 32 + app.SPARE_CONNECTIONS]
+    others = 32 + COPIES_IN_FLIGHT + app.SPARE_CONNECTIONS
+    assert asked == [20 + others, 1000 + others]
 
 
 # -- the daemon as a process --------------------------------------------------------------------------------------

@@ -367,6 +367,46 @@ async def test_copy_with_replace_takes_the_headers_of_the_request(client: Signed
     assert (await client.send("GET", "key")).body == b"data"
 
 
+async def test_tags_and_storage_class_are_kept_and_shown(s3: EmbeddedS3, client: SignedClient) -> None:
+    headers = {"x-amz-tagging": "team=a%20b&empty=", "x-amz-storage-class": "STANDARD_IA"}
+    await client.send("PUT", "key", body=b"data", headers=headers)
+    await client.send("PUT", "plain", body=b"data", headers={"x-amz-storage-class": "STANDARD"})
+    head = await client.send("HEAD", "key")
+    assert (head.headers["x-amz-tagging-count"], head.headers["x-amz-storage-class"]) == ("2", "STANDARD_IA")
+    plain = await client.send("HEAD", "plain")
+    assert not {"x-amz-tagging-count", "x-amz-storage-class"} & set(plain.headers)
+    tags = await client.send("GET", "key", query={"tagging": ""})
+    assert tags.texts("TagSet/Tag/Key") == ["team", "empty"]
+    assert tags.texts("TagSet/Tag/Value") == ["a b", ""]
+    assert s3.requests[-1].operation == "GetObjectTagging"
+    assert (await client.send("GET", "plain", query={"tagging": ""})).texts("TagSet/Tag/Key") == []
+    assert (await client.send("GET", "none", query={"tagging": ""})).error == (404, "NoSuchKey")
+    listed = await client.send("GET", query={"list-type": "2"})
+    assert listed.texts("Contents/StorageClass") == ["STANDARD_IA", "STANDARD"]
+
+
+@pytest.mark.parametrize("directive", ["COPY", "REPLACE"])
+async def test_copy_keeps_tags_but_goes_to_the_storage_class_of_the_request(
+    client: SignedClient, directive: str
+) -> None:
+    headers = {"x-amz-tagging": "a=b", "x-amz-storage-class": "STANDARD_IA"}
+    await client.send("PUT", "key", body=b"data", headers=headers)
+    copy = {"x_amz_copy_source": f"{BUCKET}/key", "x_amz_metadata_directive": directive}
+    await client.put("default", **copy)
+    await client.put("named", **copy, x_amz_storage_class="ONEZONE_IA")
+    default, named = [(await client.send("HEAD", key)).headers for key in ("default", "named")]
+    assert default["x-amz-tagging-count"] == named["x-amz-tagging-count"] == "1"
+    assert "x-amz-storage-class" not in default
+    assert named["x-amz-storage-class"] == "ONEZONE_IA"
+
+
+async def test_storage_classes_and_tags_that_cannot_be_are_refused(s3: EmbeddedS3, client: SignedClient) -> None:
+    assert (await client.put("key", x_amz_storage_class="WARM")).error == (400, "InvalidStorageClass")
+    many = "&".join(f"{number}=x" for number in range(11))
+    assert (await client.put("key", x_amz_tagging=many)).error == (400, "InvalidArgument")
+    assert s3.objects() == {}
+
+
 async def test_copy_onto_itself_without_replace_is_invalid(s3: EmbeddedS3, client: SignedClient) -> None:
     s3.put("key", b"x")
     assert (await client.put("key", x_amz_copy_source=f"{BUCKET}/key")).error == (400, "InvalidRequest")

@@ -186,7 +186,8 @@ async def test_listing_all_buckets_is_not_implemented(client: SignedClient) -> N
 
 
 @pytest.mark.parametrize(
-    "name", ["x-amz-server-side-encryption", "x-amz-tagging", "x-amz-checksum-crc64nvme", "x-amz-object-lock-mode"]
+    "name",
+    ["x-amz-server-side-encryption", "x-amz-tagging-directive", "x-amz-checksum-crc64nvme", "x-amz-object-lock-mode"],
 )
 async def test_headers_that_would_be_ignored_are_not_implemented(
     s3: EmbeddedS3, client: SignedClient, name: str

@@ -277,6 +277,7 @@ def describe(request: Request) -> tuple[str, str, dict[str, str]]:
             operation = "HeadObject" if is_object else "HeadBucket"
         case "GET", True:
             operation = "ListParts" if "uploadId" in query else "GetObject"
+            operation = "GetObjectTagging" if "tagging" in query else operation
         case _:
             operation = "ListMultipartUploads" if "uploads" in query else "ListObjectsV2"
     return operation, unquote(raw_key), query

@@ -124,12 +124,23 @@ def test_headers_of_an_object_become_its_info() -> None:
             "x-amz-meta-mtime": "1.5",
             "x-amz-checksum-crc32": "AAAAAA==",
             "x-amz-storage-class": "GLACIER",
+            "x-amz-tagging-count": "2",
+            "content-encoding": "gzip",
+            "expires": "never",
+            "server": "S3",
         },
     )
     assert (info.key, info.size, info.etag, info.last_modified) == ("k", 12, '"e-2"', 1665597000.0)
     assert info.metadata == {"mtime": "1.5"}
     assert info.checksum == Checksum("crc32", "AAAAAA==")
-    assert (info.content_type, info.storage_class) == ("a/b", "GLACIER")
+    assert (info.content_type, info.storage_class, info.tag_count) == ("a/b", "GLACIER", 2)
+    assert info.content_headers == {"content-encoding": "gzip", "expires": "never"}
+
+
+@pytest.mark.parametrize("text", ["", "many", "-1"])
+def test_count_of_tags_that_is_none_is_none(text: str) -> None:
+    headers = {"content-length": "1", "etag": "e", "last-modified": "Wed, 12 Oct 2022 17:50:00 GMT"}
+    assert responses.object_info("k", {**headers, "x-amz-tagging-count": text}).tag_count == 0
 
 
 @pytest.mark.parametrize("text", ["", "-1", "1x", "9" * 21])

@@ -46,6 +46,19 @@ def test_keys_of_a_listing_are_decoded_when_it_says_so(encoding: str, key: str, 
     assert page.next_token == "t/+="
 
 
+def test_listing_tells_the_storage_class() -> None:
+    document = LISTING.replace("</Size>", "</Size><StorageClass>GLACIER</StorageClass>") % ""
+    assert xml.parse_list_page(document.encode()).objects[0].storage_class == "GLACIER"
+
+
+def test_tags_are_read() -> None:
+    document = b'<Tagging xmlns="x"><TagSet><Tag><Key>a</Key><Value>1</Value></Tag><Tag><Key>b</Key><Value/></Tag>'
+    assert xml.parse_tags(document + b"</TagSet></Tagging>") == {"a": "1", "b": ""}
+    assert xml.parse_tags(b"<Tagging><TagSet/></Tagging>") == {}
+    with pytest.raises(S3ProtocolError):
+        xml.parse_tags(b"<Error/>")
+
+
 def test_last_page_has_no_token() -> None:
     page = xml.parse_list_page(b"<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>")
     assert page.next_token is None

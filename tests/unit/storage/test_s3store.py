@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import inspect
 import random
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
@@ -380,18 +381,115 @@ async def test_a_store_without_conditions_on_copies_is_looked_into_first(careful
         await careful.store.copy(source, "target")
 
 
-async def test_a_large_object_is_copied_in_parts_with_its_description(scene: Scene) -> None:
-    scene.server.put("k", DATA, headers={"content-type": "text/x-odd", "x-amz-meta-mtime": "12"})
+DESCRIPTION = {
+    "content-type": "text/x-odd",
+    "cache-control": "no-cache",
+    "content-disposition": "inline",
+    "content-encoding": "gzip",
+    "content-language": "de",
+    "expires": "never",
+    "x-amz-meta-mtime": "12",
+    "x-amz-storage-class": "STANDARD_IA",
+    "x-amz-tagging": "a=1&b%20c=%26",
+}
+
+
+@pytest.mark.parametrize("size", [5, 600 * KIB], ids=["single", "parts"])
+async def test_a_copy_keeps_what_is_kept_with_the_object(scene: Scene, size: int) -> None:
+    scene.server.put("k", DATA[:size], headers=DESCRIPTION)
     source = await scene.store.head("k")
     assert source is not None
+    assert (await scene.store.list("k")).objects == (source,)
+    original = await scene.client.head_object("k")
     scene.server.clear()
-    await scene.store.copy(source, "target")
+    told: list[int] = []
+    etag = await scene.store.copy(source, "target", copied=told.append)
 
-    assert scene.server.read("target") == DATA
+    assert scene.server.read("target") == DATA[:size]
+    assert sum(told) == size
     info = await scene.client.head_object("target")
+    assert info.etag == etag
     assert info.content_type == "text/x-odd"
     assert info.metadata["mtime"] == "12"
-    assert scene.server.count("UploadPartCopy") >= 1
+    assert info.content_headers == original.content_headers
+    assert len(info.content_headers) == 5
+    assert info.storage_class == "STANDARD_IA"
+    assert await scene.client.get_object_tagging("target") == {"a": "1", "b c": "&"}
+    assert (scene.server.count("UploadPartCopy") >= 1) == (size > 5)
+
+
+async def test_an_object_of_the_default_storage_class_looks_alike_in_head_and_listing(scene: Scene) -> None:
+    scene.server.put("k", b"data")
+    info = await scene.store.head("k")
+    assert (await scene.store.list("k")).objects == (info,)
+    assert info is not None
+    assert info.storage_class is None
+
+
+@pytest.mark.parametrize("size", [5, 600 * KIB], ids=["single", "parts"])
+async def test_a_copy_is_known_by_what_is_kept_with_it(scene: Scene, size: int) -> None:
+    """Multipart uploads, and copies of them, have ETags that tell nothing."""
+    await write_all(scene.store.open_write("k"), DATA[:size])
+    source = await scene.store.head("k")
+    assert source is not None
+    await scene.store.copy(source, "target")
+    scene.server.put("other", bytes(size))
+    target, other = await scene.store.head("target"), await scene.store.head("other")
+    assert target is not None
+    assert other is not None
+    assert await scene.store.is_copy(source, target)
+    assert not await scene.store.is_copy(source, other)
+    scene.server.put("target", bytes(size))
+    assert not await scene.store.is_copy(source, target)
+    scene.server.delete("target")
+    assert not await scene.store.is_copy(source, target)
+
+
+async def test_copies_keep_to_their_slots_whoever_wants_them(scene: Scene) -> None:
+    under_way = peak = 0
+
+    async def intercept(call: Call, proceed: Proceed) -> Answer:
+        nonlocal under_way, peak
+        if call.operation not in ("CopyObject", "UploadPartCopy"):
+            return await proceed()
+        under_way += 1
+        peak = max(peak, under_way)
+        for _ in range(50):
+            await asyncio.sleep(0)
+        try:
+            return await proceed()
+        finally:
+            under_way -= 1
+
+    scene.server.intercept = intercept
+    store = S3Store(scene.client, ByteBudget(512 * KIB), part_size=64 * KIB, copies_in_flight=3)
+    for number in range(10):
+        scene.server.put(f"{number}", b"data")
+    await asyncio.gather(*(store.copy(info, f"t{info.key}") for info in (await store.list("")).objects))
+    assert peak == 3
+
+
+@pytest.mark.parametrize("size", [5, 400 * KIB])
+async def test_without_overwriting_a_copy_whose_answer_was_lost_is_ours(careful: Scene, size: int) -> None:
+    """S3 refuses the second attempt because of the first one."""
+    lost = False
+
+    async def intercept(call: Call, proceed: Proceed) -> Answer:
+        nonlocal lost
+        answer = await proceed()
+        if call.operation in ("CopyObject", "CompleteMultipartUpload") and not lost:
+            lost = True
+            raise ConnectionCut
+        return answer
+
+    careful.server.put("k", DATA[:size])
+    source = await careful.store.head("k")
+    assert source is not None
+    careful.server.intercept = intercept
+    await careful.store.copy(source, "target")
+    assert lost
+    assert careful.server.read("target") == DATA[:size]
+    assert careful.server.uploads_in_progress == []
 
 
 async def test_a_large_object_that_changed_is_not_copied(scene: Scene) -> None:
