@@ -12,6 +12,7 @@ import shutil
 import subprocess
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -88,6 +89,7 @@ class Client(ABC):
     """The first is the one that everything but the logins is done in."""
     resumes: ClassVar[str] = "all"
     """Which of its data connections resume the control connection's TLS session: `all`, `some`, `none`."""
+    downloads_only: ClassVar[bool] = False
     time_precision: ClassVar[int] = 1
     """Seconds to which it knows a remote file's time."""
     cannot: ClassVar[Mapping[str, str]] = {}
@@ -181,8 +183,15 @@ class Client(ABC):
         raise NotImplementedError
 
     def put_several(self, files: Mapping[Path, str]) -> None:
-        """Upload files over several control connections at the same time, by the client's own means."""
-        raise NotImplementedError
+        """Upload files over several control connections at the same time: by its own means, or by several of it."""
+        clients = []
+        for number in range(len(files)):
+            home = self.home / f"another {number}"
+            home.mkdir()
+            clients.append(type(self)(self.access, home))
+        with ThreadPoolExecutor(len(files)) as pool:
+            for done in [pool.submit(each.put, *file) for each, file in zip(clients, files.items(), strict=True)]:
+                done.result()
 
     # -- what the suite asks ----------------------------------------------------------------------------------------
 

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from tests.integration.clients.client import Client
 from tests.integration.clients.drivers.curl import Curl
+from tests.integration.clients.drivers.gtk import Gftp, Gvfs
 from tests.integration.clients.drivers.lftp import Lftp
+from tests.integration.clients.drivers.ncftp import Ncftp
 from tests.integration.clients.drivers.python import AioftpClient, Ftplib
 from tests.integration.clients.drivers.rclone import Rclone
+from tests.integration.clients.drivers.text import FtpSsl, Inetutils, Tnftp
+from tests.integration.clients.drivers.wget import Wget
 
 __all__ = ("CLIENTS", "chosen")
 
-CLIENTS: tuple[type[Client], ...] = (Curl, Lftp, Ftplib, AioftpClient, Rclone)
+CLIENTS: tuple[type[Client], ...] = (
+    *(Curl, Lftp, Wget, Ftplib, AioftpClient, Rclone, Tnftp, Inetutils, FtpSsl, Ncftp, Gftp, Gvfs),
+)
 
 
 def chosen(names: str) -> tuple[type[Client], ...]:

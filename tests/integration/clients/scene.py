@@ -66,9 +66,7 @@ class Scene:
 
     def in_clear(self) -> Client:
         """The same client, told not to use TLS."""
-        home = self.client.home.with_name("home-in-clear")
-        home.mkdir()
-        return type(self.client)(self.daemon.access("clear"), home)
+        return type(self.client)(self.daemon.access("clear"), self.client.home)
 
     def read(self, name: str) -> bytes:
         """What is stored under a name in the test's directory."""

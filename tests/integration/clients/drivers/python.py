@@ -13,7 +13,6 @@ import ssl
 import time
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
@@ -147,10 +146,6 @@ class Ftplib(Client):
                 ftp.abort()
                 ftp.voidresp()
             ftp.storbinary(f"STOR {after_remote}", file, BLOCK)
-
-    def put_several(self, files: Mapping[Path, str]) -> None:
-        with ThreadPoolExecutor(len(files)) as pool:
-            list(pool.map(self.put, files, files.values()))
 
 
 class AioftpClient(Client):

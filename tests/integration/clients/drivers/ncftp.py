@@ -1,0 +1,120 @@
+"""ncftp: its shell for what happens on the server, ncftpput and ncftpget for files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.integration.clients.client import Client, ClientFailed, Cost, process, where_is
+from tests.support.daemon import HOST
+
+__all__ = ("Ncftp",)
+
+_REFUSED = re.compile(r"^.*(?:[Ff]ailed|[Cc]ould not|[Cc]annot|[Nn]o such|Usage:).*$", re.MULTILINE)
+
+
+def _quoted(text: str | Path) -> str:
+    """An argument in the quotes that it has not itself."""
+    quote = "'" if '"' in str(text) else '"'
+    return f"{quote}{text}{quote}"
+
+
+class Ncftp(Client):
+    """Debian's ncftp; it has no TLS."""
+
+    name = "ncftp"
+    source = "Debian ncftp"
+    modes = ("clear",)
+    cannot = {
+        "abort get": "its programs end when they are interrupted",
+        "abort put": "its programs end when they are interrupted",
+        "mirror up again": "it compares nothing",
+    }
+    costs = {
+        # It looks by MLST and SIZE what is there first, and tries SITE UTIME and MDTM for the time afterwards.
+        "put": Cost(data=1, refused=4),
+        "put_time": Cost(data=1, refused=4),
+        "put_several": Cost(control=5, data=5, refused=20, commands=75),
+        "make_directory": Cost(refused=1),
+        "mirror_up": Cost(data=4, refused=3, commands=40),
+    }
+
+    @classmethod
+    def missing(cls) -> str | None:
+        return where_is("ncftp")
+
+    @classmethod
+    def version(cls) -> str:
+        return re.sub(r"^\d+:|[-+].*$", "", process(["dpkg-query", "-W", "-f", "${Version}", "ncftp"], home=Path("/")))
+
+    def _login(self) -> Path:
+        login = self.home / "login.cfg"
+        login.write_text(f"host {HOST}\nuser {self.access.login}\npass {self.access.password}\n")
+        return login
+
+    def _shell(self, *commands: str) -> str:
+        opening = f"open -u {self.access.login} -p {self.access.password} -P {self.access.port} {HOST}"
+        script = "\n".join([opening, *commands, "bye", ""])
+        said = process(["ncftp"], home=self.home, stdin=script, accepted=range(256))
+        _, logged_in, said = said.partition("Logged in to")
+        if not logged_in:
+            raise ClientFailed(said)
+        said = said.partition("\n")[2].partition("\n\n")[0]  # it ends with a word about itself, sometimes
+        if refused := _REFUSED.search(said):
+            raise ClientFailed(f"{refused[0]!r} in: {said}")
+        return said
+
+    def _tool(self, tool: str, *arguments: str | Path) -> None:
+        options = ["-f", str(self._login()), "-P", str(self.access.port), "-V", "-r", "1"]
+        process([tool, *options, *arguments], home=self.home)
+
+    def list(self, directory: str) -> Sequence[str]:
+        return self._shell(f"ls -1 {_quoted(directory)}").splitlines()
+
+    def put(self, local: Path, remote: str) -> None:
+        self._shell(f"put -f -z {_quoted(local)} {_quoted(remote)}")
+
+    def get(self, remote: str, local: Path) -> None:
+        self._shell(f"get -f -z {_quoted(remote)} {_quoted(local)}")
+
+    def resume_get(self, remote: str, local: Path) -> None:
+        self._tool("ncftpget", "-z", local.parent, remote)
+
+    def resume_put(self, local: Path, remote: str) -> None:
+        folder, _, name = remote.rpartition("/")
+        (self.home / name).write_bytes(local.read_bytes())
+        self._tool("ncftpput", "-z", folder, self.home / name)
+
+    def append(self, local: Path, remote: str) -> None:
+        folder, _, name = remote.rpartition("/")
+        (self.home / name).write_bytes(local.read_bytes())
+        self._tool("ncftpput", "-A", folder, self.home / name)
+
+    def rename(self, old: str, new: str) -> None:
+        self._shell(f"rename {_quoted(old)} {_quoted(new)}")
+
+    def make_directory(self, path: str) -> None:
+        self._shell(f"mkdir {_quoted(path)}")
+
+    def remove_directory(self, path: str) -> None:
+        self._shell(f"rmdir {_quoted(path)}")
+
+    def delete(self, path: str) -> None:
+        self._shell(f"rm {_quoted(path)}")
+
+    def get_time(self, remote: str, local: Path) -> float:
+        self.get(remote, local)
+        return local.stat().st_mtime
+
+    def put_time(self, local: Path, remote: str) -> None:
+        self.put(local, remote)
+
+    def mirror_up(self, local: Path, remote: str) -> None:
+        folder, _, name = remote.rpartition("/")
+        assert local.name == name
+        self._tool("ncftpput", "-R", folder, local)
+
+    def mirror_down(self, remote: str, local: Path) -> None:
+        assert local.name == remote.rpartition("/")[2]
+        self._tool("ncftpget", "-R", "-T", local.parent, remote)
