@@ -18,6 +18,7 @@ from tests.support.ftp_session import (
     Wire,
     client_context,
     open_sockets,
+    read_some,
     server_contexts,
     settle,
 )
@@ -65,8 +66,8 @@ async def test_it_comes_from_our_own_address_and_moves_bytes(host: str) -> None:
                 connection = await opening
                 await wire.send(b"data")
                 wire.fin()
-                assert await connection.read() == b"data"
-                assert await connection.read() == b""
+                assert await read_some(connection) == b"data"
+                assert await read_some(connection) == b""
                 assert connection.end is StreamEnd.FIN
 
 
@@ -90,8 +91,8 @@ async def test_the_server_is_the_server_of_tls() -> None:
                 connection = await opening
                 await wire.send(b"data")
                 await wire.close_notify()
-                assert await connection.read() == b"data"
-                assert await connection.read() == b""
+                assert await read_some(connection) == b"data"
+                assert await read_some(connection) == b""
                 assert connection.end is StreamEnd.CLOSE_NOTIFY
 
 
