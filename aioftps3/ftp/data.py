@@ -19,7 +19,7 @@ import socket
 import ssl
 import struct
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from aioftps3.ftp.tlsengine import ClearText, TlsEngine
 
@@ -67,29 +67,50 @@ class DataStalled(DataLost):
 class _Pace:
     """Bounds the waiting for a peer: `LEAST_BYTES` have to move in each ``seconds`` of it; other time is free."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, moved: Callable[[], int]) -> None:
+        """``moved`` tells the bytes that have moved so far."""
         self._seconds = seconds
+        self._moved = moved
         self._left = seconds
         self._mark = 0
+        self._loop = asyncio.get_running_loop()
+        self._waiter: asyncio.Future[None] | None = None
+        self._since = 0.0
+        # A timer for each wait would cost more than the wait: one is enough for a whole window, and looks again when
+        # less of the window was waited for.
+        self._timer: asyncio.TimerHandle | None = None
 
-    async def wait(self, waiter: asyncio.Future[None], moved: Callable[[], int]) -> None:
-        """Wait until ``waiter`` is done, or for what is left of this window.
-
-        ``moved`` tells the bytes that have moved so far. Raises DataStalled when they are too few.
-        """
-        loop = asyncio.get_running_loop()
-        started = loop.time()
+    async def wait(self, waiter: asyncio.Future[None]) -> None:
+        """Wait until ``waiter`` is done. Raises DataStalled when the window is over and too few bytes have moved."""
+        self._waiter = waiter
+        self._since = self._loop.time()
+        if self._timer is None:
+            self._timer = self._loop.call_later(self._left, self._look)
         try:
-            async with asyncio.timeout(self._left):
-                await waiter
-        except TimeoutError as error:
-            now = moved()
+            await waiter
+        finally:
+            self._waiter = None
+            self._left -= self._loop.time() - self._since
+
+    def stop(self) -> None:
+        """Nobody will wait any more."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _look(self) -> None:
+        self._timer = None
+        if self._waiter is None or self._waiter.done():
+            return
+        left = self._left - (self._loop.time() - self._since)
+        if left <= 0:
+            now = self._moved()
             if now - self._mark < LEAST_BYTES:
-                raise DataStalled(f"{now - self._mark} bytes moved in {self._seconds:g} seconds") from error
+                self._waiter.set_exception(DataStalled(f"{now - self._mark} bytes moved in {self._seconds:g} seconds"))
+                return
             self._mark = now
-            self._left = self._seconds
-        else:
-            self._left -= loop.time() - started
+            self._left += self._seconds - left
+            left = self._seconds
+        self._timer = self._loop.call_later(left, self._look)
 
 
 class _ReceiveBuffer(threading.local):
@@ -109,8 +130,8 @@ class DataConnection(asyncio.BufferedProtocol):
     def __init__(self, tls: TlsEngine | None, *, stall_timeout: float) -> None:
         self._tls = tls
         self._codec = ClearText() if tls is None else tls
-        self._receiving = _Pace(stall_timeout)
-        self._sending = _Pace(stall_timeout)
+        self._receiving = _Pace(stall_timeout, lambda: self.bytes_received)
+        self._sending = _Pace(stall_timeout, lambda: self.bytes_sent - self._unsent())
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._handshake: asyncio.Future[None] | None = None if tls is None else self._loop.create_future()
@@ -190,6 +211,8 @@ class DataConnection(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._error = self._error or exc
+        for pace in (self._receiving, self._sending):
+            pace.stop()
         if self._timer is not None:
             self._timer.cancel()
         if not self._closed.done():
@@ -253,7 +276,7 @@ class DataConnection(asyncio.BufferedProtocol):
             self._resume_reading()
             self._reader_waiter = self._loop.create_future()
             try:
-                await self._receiving.wait(self._reader_waiter, lambda: self.bytes_received)
+                await self._receiving.wait(self._reader_waiter)
             finally:
                 self._reader_waiter = None
         return True
@@ -267,8 +290,10 @@ class DataConnection(asyncio.BufferedProtocol):
         room[:count] = self._ahead[:count]
         self._ahead = self._ahead[count:]
         if not self._ahead and self._end is StreamEnd.OPEN:
-            with self._broken_tls():
-                count += self._codec.read_into(room[count:])
+            try:
+                count += self._codec.read_into(room[count:] if count else room)
+            except ssl.SSLError as error:
+                raise self._broken_tls(error) from error
             self._flush()
         self.bytes_received += count
         return count
@@ -339,8 +364,10 @@ class DataConnection(asyncio.BufferedProtocol):
 
     def _look_ahead(self) -> bool:
         """Find out whether there are bytes, or how the stream ended; False when neither is known."""
-        with self._broken_tls():
+        try:
             self._ahead = self._codec.read(_LOOK_AHEAD_BYTES)
+        except ssl.SSLError as error:
+            raise self._broken_tls(error) from error
         self._flush()
         if self._ahead:
             return True
@@ -366,14 +393,10 @@ class DataConnection(asyncio.BufferedProtocol):
                 rest += self._ahead
         self._ahead = bytes(rest)
 
-    @contextlib.contextmanager
-    def _broken_tls(self) -> Iterator[None]:
-        try:
-            yield
-        except ssl.SSLError as error:
-            self._lose(error)
-            self._flush()  # the alert that tells the peer
-            raise DataLost(f"data connection lost: {error}") from error
+    def _broken_tls(self, error: ssl.SSLError) -> DataLost:
+        self._lose(error)
+        self._flush()  # the alert that tells the peer
+        return DataLost(f"data connection lost: {error}")
 
     def _lose(self, error: Exception) -> None:
         self._end = StreamEnd.LOST
@@ -430,7 +453,7 @@ class DataConnection(asyncio.BufferedProtocol):
         while self._writing_paused and not self._closed.done():
             self._writer_waiter = self._loop.create_future()
             try:
-                await self._sending.wait(self._writer_waiter, lambda: self.bytes_sent - self._unsent())
+                await self._sending.wait(self._writer_waiter)
             finally:
                 self._writer_waiter = None
         if self._closed.done():

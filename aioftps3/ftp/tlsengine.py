@@ -92,6 +92,8 @@ class TlsEngine:
 
     def read(self, limit: int) -> bytes:
         """Give at most ``limit`` bytes in clear; b"" when more has to come first, or after close_notify."""
+        if not self._incoming.pending and not self._tls.pending():
+            return b""  # asking OpenSSL would cost an exception
         try:
             data = self._tls.read(limit)
         except ssl.SSLWantReadError:

@@ -50,6 +50,9 @@ transfers with several parts in flight each uses."""
 KEEPALIVE_SECONDS = 15.0
 """S3 closes idle connections after about 20 s; a request sent into that moment would fail."""
 
+SLICE_TIMEOUT_SLACK = 0.02
+"""The fraction by which a slice's time may come out shorter."""
+
 SKIPPED_HEADERS = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 """Headers that aiohttp would add of its own."""
 
@@ -252,8 +255,16 @@ class _Outgoing:
 
     def _allow(self, seconds: float | None) -> None:
         # An early answer ends the watch while the body may still be on its way.
-        if self._watch is not None and not self._watch.expired():
-            self._watch.reschedule(None if seconds is None else asyncio.get_running_loop().time() + seconds)
+        if self._watch is None or self._watch.expired():
+            return
+        if seconds is None:
+            self._watch.reschedule(None)
+            return
+        now = asyncio.get_running_loop().time()
+        before = self._watch.when()
+        # A new timer for each slice would cost more than sending it.
+        if before is None or now + seconds - before > seconds * SLICE_TIMEOUT_SLACK:
+            self._watch.reschedule(now + seconds)
 
 
 class _AiohttpResponse:
