@@ -238,6 +238,11 @@ class S3PathIO(AbstractPathIO[PurePosixPath]):
         await self.tree.rmdir(virtual(path))
 
     @_path_io
+    async def remove_all(self, path: PurePosixPath, removed: Callable[[int], None]) -> int:
+        """Remove a directory and all in it; see `Tree.remove_all`."""
+        return await self.tree.remove_all(virtual(path), removed)
+
+    @_path_io
     async def unlink(self, path: PurePosixPath) -> None:
         await self.tree.unlink(virtual(path))
 

@@ -14,7 +14,7 @@ What stays true:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 
 from aioftps3.storage.emptied import EmptiedDirectories
@@ -39,8 +39,9 @@ from aioftps3.storage.paths import (
     marker_of,
     valid_prefix,
 )
+from aioftps3.storage.removal import remove_below
 from aioftps3.storage.rename import copy_below, delete_all
-from aioftps3.storage.store import ListPage, ObjectInfo, ObjectStore
+from aioftps3.storage.store import DELETE_LIMIT, ListPage, ObjectInfo, ObjectStore
 
 __all__ = ("EmptiedDirectories", "Entry", "Tree")
 
@@ -158,6 +159,26 @@ class Tree:
                 await self.stat_file(path)
                 raise NotADirectory
             self._emptied.forget(marker)
+
+    async def remove_all(self, path: VirtualPath, removed: Callable[[int], None] = lambda _: None) -> int:
+        """Remove a directory and all in it, hidden keys too; the number of objects that were deleted.
+
+        Two requests for each 1000 objects; ``removed`` is told how many they are so far. When it fails or is cut short,
+        some of it is gone and the rest is still there. Raises NotFound, NotADirectory; Denied for the root.
+        """
+        if path == ROOT:
+            raise Denied
+        marker = self._marker(path)
+        async with self._locked(path):
+            page = await self._store.list(marker, limit=DELETE_LIMIT)
+            if _is_empty(page) and marker not in self._emptied and not self._emptied.children(marker):
+                await self.stat_file(path)
+                raise NotADirectory
+            self._leaving(path)
+            count = await remove_below(self._store, marker, page, removed)
+            for directory in (*self._emptied.below(marker), marker):
+                self._emptied.forget(directory)
+            return count
 
     async def unlink(self, path: VirtualPath) -> None:
         """Delete a file: two requests. Raises NotFound, IsADirectory."""

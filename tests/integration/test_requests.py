@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ftplib
+import io
 import math
 from collections.abc import Callable, Iterator
 
@@ -109,6 +110,10 @@ def test_a_listing_of_directories_is_one_request_a_page(
         ("SIZE", lambda session, folder: session.size(f"{folder}/file"), ["HeadObject"]),
         ("MDTM", lambda session, folder: session.sendcmd(f"MDTM {folder}/file"), ["HeadObject"]),
         ("CWD", lambda session, folder: session.cwd(f"/{folder}"), ["ListObjectsV2"]),
+        ("AVBL", lambda session, folder: session.sendcmd(f"AVBL /{folder}"), ["ListObjectsV2"]),
+        ("STAT of a directory", lambda session, folder: session.sendcmd(f"STAT /{folder}"), ["ListObjectsV2"]),
+        ("LIST -la", lambda session, folder: _listed(session, "LIST -la", f"/{folder}"), ["ListObjectsV2"]),
+        ("LIST -d", lambda session, folder: _listed(session, "LIST -d", f"{folder}/file"), ["HeadObject"]),
     ],
 )
 def test_a_question_is_one_request(
@@ -142,3 +147,57 @@ def test_renaming_a_file_is_four_requests(
     session.rename(f"{folder}/one", f"{folder}/two")
     assert embedded.operations() == ["HeadObject", "ListObjectsV2", "CopyObject", "DeleteObject"]
     assert embedded.read(f"{folder}/two") == b"1"
+
+
+def test_storing_under_a_new_name_is_one_put(session: ftplib.FTP_TLS, embedded: EmbeddedBackend, folder: str) -> None:
+    session.storbinary(f"STOU {folder}/file", io.BytesIO(b"1"))
+    assert embedded.operations() == ["PutObject"]
+
+
+@pytest.mark.parametrize("command", ["NLST", "LIST", "LIST -l"])
+def test_a_pattern_is_one_request_and_the_pages_of_its_beginning(
+    session: ftplib.FTP_TLS, embedded: EmbeddedBackend, folder: str, command: str
+) -> None:
+    embedded.put_many(
+        [f"{folder}/a{number}" for number in range(PAGE)] + [f"{folder}/b{number}" for number in range(30)]
+    )
+    embedded.clear_requests()
+    assert _listed(session, command, f"/{folder}/b*1") == 3
+    assert embedded.operations() == ["ListObjectsV2"] * 2
+
+
+def test_listing_a_tree_is_one_request_a_directory(
+    session: ftplib.FTP_TLS, embedded: EmbeddedBackend, folder: str
+) -> None:
+    embedded.put_many([f"{folder}/a/b/{number}" for number in range(PAGE)] + [f"{folder}/c/d"])
+    embedded.clear_requests()
+    assert _listed(session, "NLST -R", f"/{folder}") == PAGE + 4
+    assert embedded.operations() == ["ListObjectsV2"] * 4
+
+
+@pytest.mark.parametrize("objects", [1, PAGE, PAGE + 1])
+def test_removing_a_tree_is_two_requests_a_page(
+    session: ftplib.FTP_TLS, embedded: EmbeddedBackend, folder: str, objects: int
+) -> None:
+    embedded.put_many([f"{folder}/tree/{number}/file" for number in range(objects)])
+    embedded.clear_requests()
+    session.voidcmd(f"RMDA /{folder}/tree")
+    operations = embedded.operations()
+    assert operations.count("ListObjectsV2") == math.ceil(objects / PAGE)
+    assert len(operations) == 2 * math.ceil(objects / PAGE)
+    assert _listed(session, "NLST", f"/{folder}") == 0
+
+
+def test_what_asks_s3_nothing(session: ftplib.FTP_TLS, embedded: EmbeddedBackend, folder: str) -> None:
+    for command in (
+        "AVBL",
+        "ACCT x",
+        "LANG EN",
+        "STAT",
+        "SITE HELP",
+        f"SITE CHMOD 644 {folder}/file",
+        "TYPE A",
+        "HELP",
+    ):
+        session.voidcmd(command)
+    assert embedded.operations() == []

@@ -158,6 +158,19 @@ class TreeMachine(RuleBasedStateMachine):
             self.model.directories.remove(path)
 
     @rule(path=ANY_PATH)
+    def remove_all(self, path: VirtualPath) -> None:
+        model = self.model
+        error: type[StorageError] | None = None
+        if path == ROOT:
+            error = Denied
+        elif path not in model.directories:
+            error = NotADirectory if path in model.files else NotFound
+        self.expect(error, self.tree.remove_all(path))
+        if error is None:
+            model.files = {file: data for file, data in model.files.items() if not is_below(file, path)}
+            model.directories = {each for each in model.directories if each != path and not is_below(each, path)}
+
+    @rule(path=ANY_PATH)
     def unlink(self, path: VirtualPath) -> None:
         error: type[StorageError] | None = None
         if path not in self.model.files:

@@ -1,4 +1,4 @@
-"""Where the client is and the directories themselves: PWD CWD CDUP MKD RMD (RFC 959), their X forms (RFC 775), AVBL."""
+"""Where the client is, and directories themselves: PWD CWD CDUP MKD RMD (RFC 959, X forms: RFC 775), RMDA, AVBL."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from aioftps3.ftp.session import Session
 from aioftps3.storage.errors import NotFound
 
 __all__ = ("COMMANDS",)
+
+_PROGRESS_OBJECTS = 10_000
+"""Objects that RMDA deletes between two lines in the log."""
 
 _NO_END = 2**63 - 1
 """Bytes, as a signed 64-bit number."""
@@ -44,6 +47,22 @@ async def rmd(session: Session, argument: str) -> Reply:
     """RMD: only an empty directory."""
     await session.path_io.rmdir(session.resolve(argument))
     return Reply(250, "Directory removed.")
+
+
+async def rmda(session: Session, argument: str) -> Reply:
+    """RMDA: a directory with all in it."""
+    path = session.resolve(argument)
+    logged = 0
+
+    def removed(count: int) -> None:
+        nonlocal logged
+        if count - logged >= _PROGRESS_OBJECTS:
+            logged = count
+            session.log.info("RMDA %s: %d objects deleted so far", path, count)
+
+    count = await session.path_io.remove_all(path, removed)
+    session.log.info("RMDA %s: %d objects deleted", path, count)
+    return Reply(250, f"Directory removed with all in it, {count} objects.")
 
 
 async def avbl(session: Session, argument: str) -> Reply:
@@ -99,6 +118,15 @@ COMMANDS = (
         reference="RFC 959 4.1.3",
         argument_required=True,
         aliases=("XRMD",),
+    ),
+    Command(
+        verb="RMDA",
+        handler=rmda,
+        syntax="RMDA <path>",
+        summary="remove a directory with all in it; what a failure leaves can be removed by the next one",
+        reference="draft-peterson-streamlined-ftp-command-extensions",
+        argument_required=True,
+        feature="RMDA",
     ),
     Command(
         verb="AVBL",

@@ -245,6 +245,45 @@ class TestRmdir:
         assert await scene.names("/") == []
 
 
+class TestRemoveAll:
+    @pytest.mark.parametrize(
+        "keys", [["a/"], ["a/f"], ["a/", "a/b/c/", "a/b/d", "a//x", "a/.."], [f"a/{number}" for number in range(2500)]]
+    )
+    async def test_it_removes_the_directory_and_all_in_it_and_nothing_else(self, keys: list[str]) -> None:
+        """P4: never what only begins alike."""
+        scene = Scene(*keys, "a", "ab/f", "a!")
+        assert await scene.tree.remove_all(path("/a")) == len(keys)
+        assert scene.keys == ["a", "a!", "ab/f"]
+        assert not await scene.tree.is_dir(path("/a"))
+
+    async def test_directories_that_are_only_remembered_go_too(self) -> None:
+        scene = Scene("a/b/f", "x/y/f")
+        await scene.tree.unlink(path("/a/b/f"))
+        assert await scene.tree.remove_all(path("/a")) == 0
+        assert await scene.names("/") == ["x/"]
+        await scene.tree.remove_all(path("/x/y"))
+        assert await scene.names("/x") == []
+
+    async def test_files_nothing_and_the_root_are_refused_and_nothing_is_remembered(self) -> None:
+        scene = Scene("f", "ab/f")
+        with pytest.raises(NotADirectory):
+            await scene.tree.remove_all(path("/f"))
+        with pytest.raises(NotFound):
+            await scene.tree.remove_all(path("/none/a"))
+        with pytest.raises(Denied):
+            await scene.tree.remove_all(ROOT)
+        assert scene.keys == ["ab/f", "f"]
+        assert not await scene.tree.is_dir(path("/none"))
+
+    async def test_an_upload_into_it_waits_and_is_kept(self) -> None:
+        scene = Scene(*(f"a/{number:04}" for number in range(1500)))
+        removing = asyncio.create_task(scene.tree.remove_all(path("/a")))
+        await asyncio.sleep(0)
+        await scene.write("/a/new", b"new")
+        assert removing.done()
+        assert scene.keys == ["a/new"]
+
+
 class TestUnlink:
     async def test_it_deletes_the_exact_key(self) -> None:
         scene = Scene("a", "a/f", "ab")

@@ -257,10 +257,16 @@ async def test_a_directory_rename_cancelled_anywhere_loses_nothing() -> None:
     assert len(runs) > 30
 
 
-async def test_mkdir_rmdir_and_unlink_cancelled_anywhere_hold_no_lock_and_forget_no_directory() -> None:
+async def test_what_makes_and_removes_cancelled_anywhere_holds_no_lock_and_forgets_no_directory() -> None:
     for _, scene in await every_cancellation(Scene, lambda scene: scene.tree.mkdir(path("/d"))):
         assert scene.keys in ([], ["d/"])
     for _, scene in await every_cancellation(lambda: Scene("a/d/"), lambda scene: scene.tree.rmdir(path("/a/d"))):
         assert await scene.tree.is_dir(path("/a"))
     for _, scene in await every_cancellation(lambda: Scene("a/f"), lambda scene: scene.tree.unlink(path("/a/f"))):
+        assert await scene.tree.is_dir(path("/a"))
+
+    async def remove_all(scene: Scene) -> None:
+        await scene.tree.remove_all(path("/a/d"))
+
+    for _, scene in await every_cancellation(lambda: Scene("a/d/f"), remove_all):
         assert await scene.tree.is_dir(path("/a"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from aioftps3.storage.errors import Unavailable
 from tests.support.ftp_session import FtpStore, running_server
 
 
@@ -105,3 +106,52 @@ async def test_avbl_of_a_directory_is_a_number_that_clients_can_read() -> None:
             assert (await client.command(f"AVBL{argument}")).text == f"213 {2**63 - 1}"
         assert running.store.operations() == ["ListObjectsV2"]
         assert await client.codes("AVBL none", "AVBL file") == [550, 550]
+
+
+async def test_rmda_removes_a_directory_with_all_in_it(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    store = FtpStore({**{f"a/{number:05}": b"" for number in range(21_500)}, "a/b/": b"", "a/b/c": b"", "ab/x": b""})
+    async with running_server(store=store) as running:
+        client = await running.client()
+        answer = await client.command("RMDA a")
+        assert answer.text == "250 Directory removed with all in it, 21502 objects."
+        assert store.contents == {"ab/x": b""}
+        assert sorted(store.operations()) == ["DeleteObjects"] * 22 + ["ListObjectsV2"] * 22
+    told = [record.getMessage() for record in caplog.records if "RMDA" in record.getMessage()]
+    assert told == [
+        "RMDA /a: 10000 objects deleted so far",
+        "RMDA /a: 20000 objects deleted so far",
+        "RMDA /a: 21502 objects deleted",
+    ]
+
+
+async def test_rmda_of_what_is_no_directory_is_550() -> None:
+    async with running_server(store=FtpStore({"file": b"", "dir/x": b""})) as running:
+        client = await running.client()
+        assert await client.codes("RMDA file", "RMDA none", "RMDA /", "RMDA", "RMDA dir/..") == [
+            550,
+            550,
+            550,
+            501,
+            550,
+        ]
+        assert set(running.store.contents) == {"file", "dir/x"}
+
+
+async def test_an_rmda_that_s3_fails_is_told_and_can_be_repeated() -> None:
+    store = FtpStore({f"a/{number:05}": b"" for number in range(2500)})
+    async with running_server(store=store) as running:
+        client = await running.client()
+        deletes = 0
+
+        def point(operation: str, key: str, when: str) -> None:
+            nonlocal deletes
+            deletes += operation == "DeleteObjects" and when == "before"
+            if deletes == 2:
+                raise Unavailable
+
+        store.point = point
+        assert await client.codes("RMDA a") == [451]
+        assert len(store.contents) == 1500
+        store.point = lambda operation, key, when: None
+        assert await client.codes("RMDA a", "CWD a") == [250, 550]

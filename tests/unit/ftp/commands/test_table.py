@@ -16,7 +16,7 @@ VERBS = re.findall(
     r"[A-Z]+",
     "USER PASS QUIT SYST FEAT OPTS NOOP TYPE MODE STRU PWD CWD CDUP PASV EPSV LIST NLST MLSD MLST RETR STOR "
     " DELE MKD RMD RNFR RNTO SIZE MDTM REST ABOR ALLO HELP SITE STAT AUTH PBSZ PROT "
-    "ACCT REIN CCC CLNT HOST LANG AVBL",
+    "ACCT REIN CCC CLNT HOST LANG AVBL RMDA",
 )
 TWINS = {"XPWD": "PWD", "XCWD": "CWD", "XCUP": "CDUP", "XMKD": "MKD", "XRMD": "RMD"}
 BEFORE_LOGIN = {
@@ -74,6 +74,7 @@ def test_feat_lists_what_works_and_nothing_else() -> None:
         "PBSZ",
         "PROT",
         "REST STREAM",
+        "RMDA",
         "SIZE",
         "TVFS",
         "UTF8",
