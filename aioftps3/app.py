@@ -76,6 +76,7 @@ def run(settings: Settings, announce: Callable[[Addresses], None]) -> int:
     process.pin_malloc()
     process.allow_many_files()
     configure_logs(settings)
+    process.spare_the_collector()
     with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
         return runner.run(serve(settings, announce))
 

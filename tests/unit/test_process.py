@@ -43,6 +43,15 @@ def test_a_libc_without_mallopt_is_skipped_quietly(monkeypatch: pytest.MonkeyPat
     assert process.pin_malloc() is False
 
 
+def test_what_is_loaded_is_not_collected_again_and_again() -> None:
+    script = (
+        "import gc, aioftps3.app; from aioftps3.process import spare_the_collector;"
+        "spare_the_collector(); print(len(gc.get_objects()) < 100)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "True"
+
+
 def test_the_limit_of_open_files_is_raised_up_to_the_hard_one() -> None:
     script = (
         "import resource; from aioftps3.process import allow_many_files;"
