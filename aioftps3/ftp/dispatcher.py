@@ -227,7 +227,7 @@ class Dispatcher:
             if line.verb == "ABOR":
                 return True
             command = self._commands.get(line.verb)
-            at_once = command is not None and command.during_transfer.at_once(self._session, line.argument)
+            at_once = command is not None and command.during_transfer.at_once(line.argument)
             if at_once and self._answers_now():
                 await self._execute(line)
                 return False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aioftps3.ftp.commands.table import AT_ONCE, Command
+from aioftps3.ftp.commands.table import Command
 from aioftps3.ftp.pathio import virtual
 from aioftps3.ftp.replies import Reply, quoted_path
 from aioftps3.ftp.session import Session
@@ -79,7 +79,6 @@ COMMANDS = (
         syntax="PWD",
         summary="show the current directory",
         reference="RFC 959 4.1.3",
-        during_transfer=AT_ONCE,
         aliases=("XPWD",),
     ),
     Command(

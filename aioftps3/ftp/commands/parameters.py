@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aioftps3.ftp.commands.table import Command, During
+from aioftps3.ftp.commands.table import Command
 from aioftps3.ftp.parsing import parse_type
 from aioftps3.ftp.replies import Reply
 from aioftps3.ftp.session import Session
@@ -39,10 +39,6 @@ COMMANDS = (
         summary="accept the representation type; nothing is converted",
         reference="RFC 959 4.1.2",
         argument_required=True,
-        # Clients that keep the connection alive with it repeat the type that they use.
-        during_transfer=During(
-            "if it changes nothing", lambda session, argument: parse_type(argument) == session.transfer_type
-        ),
     ),
     Command(
         verb="MODE",

@@ -19,18 +19,19 @@ Handler = Callable[[Session, str], Awaitable[Reply | None]]
 class During:
     """Whether a command that comes while a transfer runs is answered at once, or after it.
 
-    Only what asks the store nothing and changes nothing that the transfer looks at can be answered at once.
+    Only what asks the store nothing and changes nothing can be answered at once. That should be little: its reply comes
+    before the transfer's, which takes whoever sends commands ahead of their replies by surprise.
     """
 
     text: str
     """For the documentation; empty for never."""
-    at_once: Callable[[Session, str], bool]
-    """Asked with the session and the argument."""
+    at_once: Callable[[str], bool]
+    """Asked with the argument."""
 
 
-AFTERWARDS = During("", lambda _session, _argument: False)
-AT_ONCE = During("yes", lambda _session, _argument: True)
-WITHOUT_ARGUMENT = During("without a path", lambda _session, argument: not argument.strip(" "))
+AFTERWARDS = During("", lambda _: False)
+AT_ONCE = During("yes", lambda _: True)
+WITHOUT_ARGUMENT = During("without a path", lambda argument: not argument.strip(" "))
 
 
 @dataclass(frozen=True, slots=True)

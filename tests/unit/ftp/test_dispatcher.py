@@ -287,13 +287,13 @@ async def test_a_login_cannot_forge_a_log_line(caplog: pytest.LogCaptureFixture)
 # -- during a transfer ---------------------------------------------------------------------------------------------
 
 
-async def test_noop_pwd_and_stat_are_answered_during_a_transfer() -> None:
+async def test_noop_and_stat_are_answered_during_a_transfer() -> None:
     """commons-net and FluentFTP keep the control connection alive so."""
     async with running_server() as running:
         client = await running.client()
         wire = await client.open_data("STOR file")
         await wire.send(b"12345")
-        assert await client.codes("NOOP", "noop", "PWD", "xpwd") == [200, 200, 257, 257]
+        assert await client.codes("NOOP", "noop") == [200, 200]
         stat = await client.command("STAT")
         assert stat.code == 211
         assert any("STOR /file" in line for line in stat.lines)
@@ -322,10 +322,10 @@ async def test_other_commands_wait_for_the_end_of_the_transfer_in_order() -> Non
     async with running_server() as running:
         client = await running.client()
         wire = await client.open_data("STOR file")
-        await client.send("SYST", "PWD", "NOOP", "STAT file", "SIZE file", "CWD none")
+        await client.send("TYPE I", "PWD", "NOOP", "STAT file", "SIZE file", "CWD none")
         await wire.send(b"12345")
         await wire.end_in_order()
-        assert await client.replies(7) == [226, 215, 257, 200, 213, 213, 550]
+        assert await client.replies(7) == [226, 200, 257, 200, 213, 213, 550]
 
 
 async def test_quit_during_a_transfer_waits_for_its_end() -> None:

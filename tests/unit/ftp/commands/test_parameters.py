@@ -66,15 +66,3 @@ async def test_mode_and_stru_know_one_value_each(line: str, code: int) -> None:
     async with running_server() as running:
         client = await running.client()
         assert await client.codes(line, "NOOP") == [code, 200]
-
-
-async def test_the_type_in_use_may_be_repeated_during_a_transfer_and_another_one_waits() -> None:
-    """FluentFTP keeps its control connection alive so."""
-    async with running_server() as running:
-        client = await running.client()
-        await client.expect(200, "TYPE I")
-        wire = await client.open_data("STOR file")
-        assert await client.codes("TYPE I", "type l 8") == [200, 200]
-        await client.send("TYPE A")
-        await wire.end_in_order()
-        assert await client.replies(2) == [226, 200]

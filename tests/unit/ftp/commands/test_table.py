@@ -53,7 +53,7 @@ def test_transfers_are_those_that_use_a_data_connection() -> None:
 
 def test_what_is_answered_during_a_transfer_is_no_transfer_and_needs_no_store() -> None:
     interrupting = {verb for verb, command in TABLE.items() if command.during_transfer is not AFTERWARDS}
-    assert interrupting == {"NOOP", "STAT", "PWD", "XPWD", "TYPE"}
+    assert interrupting == {"NOOP", "STAT"}
 
 
 def test_names_that_are_made_are_refused_with_553() -> None:
