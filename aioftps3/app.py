@@ -36,6 +36,7 @@ from aioftps3.s3.copy import COPIES_IN_FLIGHT
 from aioftps3.s3.credentials import CredentialsProvider
 from aioftps3.s3.errors import NoCredentials, S3Error
 from aioftps3.s3.models import Endpoint, RequestEvent
+from aioftps3.s3.ranges import BUDGET_SHARE, RANGE_BYTES, Parallel
 from aioftps3.s3.remote_credentials import Source, chosen_source
 from aioftps3.s3.retry import NO_RETRIES
 from aioftps3.s3.transport import AiohttpTransport, Transport
@@ -237,10 +238,11 @@ def s3_transport(settings: Settings) -> AiohttpTransport:
     """Connections to S3, enough for every transfer that the data ports allow. Raises SettingsError."""
     transfers = len(settings.data_ports) or settings.max_sessions
     parts = settings.memory_budget // settings.part_size
+    ranges = settings.memory_budget // BUDGET_SHARE // RANGE_BYTES if settings.download_streams > 1 else 0
     try:
         return AiohttpTransport(
             ca_file=str(settings.ca_bundle) if settings.ca_bundle else None,
-            limit=transfers + parts + COPIES_IN_FLIGHT + SPARE_CONNECTIONS,
+            limit=transfers + parts + ranges + COPIES_IN_FLIGHT + SPARE_CONNECTIONS,
         )
     except OSError as error:
         fault = Fault("AWS_CA_BUNDLE", "holds no certificate; right would be a PEM file of authorities")
@@ -292,13 +294,16 @@ def credentials(settings: Settings, transport: Transport) -> Source:
 
 def tree_factory(settings: Settings, client: S3Client) -> Callable[[User], Tree]:
     """Opens the files of a user; all trees share the memory budget and the locks."""
+    budget = ByteBudget(settings.memory_budget)
+    streams = settings.download_streams
     store = S3Store(
         client,
-        ByteBudget(settings.memory_budget),
+        budget,
         part_size=settings.part_size,
         parts_in_flight=settings.parts_in_flight,
         equal_parts=settings.equal_parts,
         no_overwrite=settings.no_overwrite,
+        parallel=Parallel(budget=budget, streams=streams) if streams > 1 else None,
     )
     locks = PathLocks()
     emptied = EmptiedDirectories()

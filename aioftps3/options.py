@@ -379,7 +379,11 @@ class Settings(BaseModel):
     memory_budget: Annotated[
         int,
         _parsed(values.size(MIN_PART, 1024 * GIB)),
-        Opt("AIOFTPS3_MEMORY_BUDGET", "Memory that all uploads together may hold; then senders wait.", "256 MiB"),
+        Opt(
+            "AIOFTPS3_MEMORY_BUDGET",
+            "Memory that all uploads together may hold, and what downloads fetch ahead; then senders wait.",
+            "256 MiB",
+        ),
     ] = 256 * MIB
     part_size: Annotated[
         int,
@@ -400,6 +404,15 @@ class Settings(BaseModel):
             "8 MiB hold 78 GiB.",
         ),
     ] = False
+    download_streams: Annotated[
+        int,
+        _parsed(values.integer(1, 16)),
+        Opt(
+            "AIOFTPS3_DOWNLOAD_STREAMS",
+            "Most requests that one download reads from at the same time. More than one are used for large files, "
+            "while S3 is slower than the client, and take up to half of the memory budget.",
+        ),
+    ] = 1
     max_sessions: Annotated[
         int, _parsed(values.integer(1, 100_000)), Opt("AIOFTPS3_MAX_SESSIONS", "Sessions at the same time.")
     ] = 1000

@@ -30,8 +30,9 @@ from aioftps3.s3.credentials import (
     StaticCredentials,
     default_provider,
 )
-from aioftps3.s3.download import GetObject
+from aioftps3.s3.download import Download
 from aioftps3.s3.errors import S3Error, S3ProtocolError, S3ResponseError, S3TransportError
+from aioftps3.s3.getobject import GetObject
 from aioftps3.s3.models import (
     Body,
     BytesBody,
@@ -46,6 +47,7 @@ from aioftps3.s3.models import (
     UploadResult,
     UploadsPage,
 )
+from aioftps3.s3.ranges import Parallel
 from aioftps3.s3.remote_credentials import RefreshingCredentials, chosen_provider
 from aioftps3.s3.retry import NO_RETRIES, RetryPolicy
 from aioftps3.s3.transport import AiohttpTransport, Request, Response, Transport
@@ -60,6 +62,7 @@ __all__ = (
     "CompletedPart",
     "Credentials",
     "CredentialsProvider",
+    "Download",
     "Endpoint",
     "EnvironmentCredentials",
     "GetObject",
@@ -68,6 +71,7 @@ __all__ = (
     "ListedUpload",
     "ObjectInfo",
     "Observer",
+    "Parallel",
     "ProfileCredentials",
     "RefreshingCredentials",
     "Request",

@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from aioftps3.s3 import checksums, requests, responses, uri, xml
 from aioftps3.s3.checksums import Algorithm, Checksum, Verification
 from aioftps3.s3.credentials import CredentialsProvider
-from aioftps3.s3.download import GetObject, opened_object
 from aioftps3.s3.errors import DeleteFailed, NoSuchUpload, RequestInvalid, S3ProtocolError
+from aioftps3.s3.getobject import GetObject, opened_object
 from aioftps3.s3.models import (
     WRITE_ID_METADATA,
     Body,

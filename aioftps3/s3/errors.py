@@ -9,6 +9,7 @@
     +-- DeleteFailed              DeleteObjects answered 200 but named keys that it did not delete
     +-- S3ProtocolError           an answer that is not S3's
     +-- ChecksumMismatch          the content of an object is not what its checksum says
+    +-- ObjectChanged             the object that is being read has become another one
     +-- S3TransportError          no whole answer came
     |   +-- ConnectFailed         the request was never sent
     |   +-- RequestTimedOut
@@ -90,6 +91,10 @@ class S3ProtocolError(S3Error):
 
 class ChecksumMismatch(S3Error):
     """An object's content came to its end and is not what was stored."""
+
+
+class ObjectChanged(S3Error):
+    """The object that is being read was replaced or deleted; the rest of it is gone."""
 
 
 class S3TransportError(S3Error):

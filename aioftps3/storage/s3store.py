@@ -7,7 +7,6 @@ words; S3's code and request id go to the log.
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,21 +16,17 @@ from aioftps3.s3 import models
 from aioftps3.s3.budget import ByteBudget
 from aioftps3.s3.client import S3Client
 from aioftps3.s3.copy import COPIES_IN_FLIGHT, SINGLE_COPY_BYTES, copy_any_size, is_copy
-from aioftps3.s3.download import GetObject
+from aioftps3.s3.download import Download
 from aioftps3.s3.parts import PART_BYTES
+from aioftps3.s3.ranges import Parallel
 from aioftps3.s3.upload import PARTS_IN_FLIGHT, Upload
 from aioftps3.storage import errors
 from aioftps3.storage.store import PAGE_LIMIT, ListPage, ObjectBody, ObjectInfo, ObjectWriter
 
-__all__ = ("MARKER_CONTENT_TYPE", "RESUMES", "S3Store", "storage_error")
+__all__ = ("MARKER_CONTENT_TYPE", "S3Store", "storage_error")
 
 MARKER_CONTENT_TYPE = "application/x-directory"
 """Content type of directory markers, the one that other S3 gateways write and look for."""
-
-RESUMES = 3
-"""Times that one download goes on after its stream broke. Connecting is repeated by the client on top of that."""
-
-_log = logging.getLogger(__name__)
 
 _DEFAULT_CLASS = "STANDARD"
 
@@ -42,6 +37,7 @@ _KINDS: Mapping[type[s3errors.S3Error], type[errors.StorageError]] = {
     s3errors.NoCredentials: errors.Misconfigured,
     s3errors.S3ProtocolError: errors.Corrupt,
     s3errors.ChecksumMismatch: errors.Corrupt,
+    s3errors.ObjectChanged: errors.Changed,
     s3errors.S3TransportError: errors.Unavailable,
     s3errors.NoSuchKey: errors.NotFound,
     s3errors.NoSuchBucket: errors.Misconfigured,
@@ -100,8 +96,9 @@ class S3Store:
     ``budget`` limits the bytes that all uploads of the process hold. A file of up to ``part_size`` bytes is uploaded in
     one request, of a longer one ``parts_in_flight`` parts are sent at once, which grow unless ``equal_parts``; one of
     up to ``single_copy_bytes`` is copied in one request, a longer one in parts; ``copies_in_flight`` copy requests are
-    under way at once, whoever wants them. With ``no_overwrite`` neither a file nor a copy replaces an
-    object: OverwriteRefused. ``clock`` gives seconds since the epoch.
+    under way at once, whoever wants them. With ``no_overwrite`` neither a file nor a copy replaces an object:
+    OverwriteRefused. ``parallel`` lets large objects be read by several GETs at a time. ``clock`` gives seconds since
+    the epoch.
     """
 
     def __init__(
@@ -115,6 +112,7 @@ class S3Store:
         no_overwrite: bool = False,
         single_copy_bytes: int = SINGLE_COPY_BYTES,
         copies_in_flight: int = COPIES_IN_FLIGHT,
+        parallel: Parallel | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._client = client
@@ -125,6 +123,7 @@ class S3Store:
         self._if_none_match = "*" if no_overwrite else None
         self._single_copy_bytes = single_copy_bytes
         self._copy_slots = asyncio.Semaphore(copies_in_flight)
+        self._parallel = parallel
         self._clock = clock
 
     async def head(self, key: str) -> ObjectInfo | None:
@@ -143,12 +142,13 @@ class S3Store:
         """GetObject; also HeadObject when S3 refuses the range, as it does for one that begins at the very end."""
         with _storage_errors():
             try:
-                return _Download(self._client, key, await self._client.get_object(key, offset=offset))
+                stream = await self._client.get_object(key, offset=offset)
             except s3errors.InvalidRange:
                 info = await self._client.head_object(key)
                 if info.size != offset:
                     raise
                 return _Nothing(_object_info(info))
+            return _Reader(Download(self._client, stream, parallel=self._parallel))
 
     def open_write(self, key: str, *, expected_size: int | None = None) -> ObjectWriter:
         """PutObject when all fits into one part, else a multipart upload."""
@@ -259,49 +259,20 @@ class S3Store:
                 await self._client.delete_objects(keys)
 
 
-class _Download:
-    """One object's bytes; goes on where its stream broke as long as the object is the same."""
+class _Reader:
+    """A download, with storage's errors."""
 
-    def __init__(self, client: S3Client, key: str, stream: GetObject) -> None:
-        self.info = _object_info(stream.info)
-        self._client = client
-        self._key = key
-        self._stream = stream
-        self._position = stream.offset
-        self._resumes = RESUMES
+    def __init__(self, download: Download) -> None:
+        self.info = _object_info(download.info)
+        self._download = download
 
     async def chunks(self) -> AsyncIterator[bytes]:
         with _storage_errors():
-            while True:
-                try:
-                    async for chunk in self._stream.chunks():
-                        self._position += len(chunk)
-                        yield chunk
-                    return
-                except s3errors.S3TransportError as error:
-                    if self._position == self.info.size:
-                        return
-                    if not self._resumes:
-                        raise
-                    self._resumes -= 1
-                    _log.warning("download broke at byte %d of %d, going on: %s", self._position, self.info.size, error)
-                await self._stream.close()
-                self._stream = await self._reopened()
-
-    async def _reopened(self) -> GetObject:
-        try:
-            stream = await self._client.get_object(
-                self._key, offset=self._position, if_match=self.info.etag, verification=self._stream.verification
-            )
-        except (s3errors.NoSuchKey, s3errors.InvalidRange, s3errors.PreconditionFailed) as error:
-            raise errors.Changed(f"{type(error).__name__}: {error}", request_id=error.request_id or None) from error
-        if stream.info.etag != self.info.etag:  # some stores ignore conditions
-            await stream.close()
-            raise errors.Changed("another version came")
-        return stream
+            async for chunk in self._download.chunks():
+                yield chunk
 
     async def close(self) -> None:
-        await self._stream.close()
+        await self._download.close()
 
 
 class _Nothing:

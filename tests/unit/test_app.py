@@ -31,6 +31,7 @@ from aioftps3.s3.copy import COPIES_IN_FLIGHT
 from aioftps3.s3.credentials import StaticCredentials
 from aioftps3.s3.errors import NoSuchKey
 from aioftps3.s3.models import Body, BytesBody, RequestEvent
+from aioftps3.s3.ranges import Parallel
 from aioftps3.s3.transport import AiohttpTransport, Request, Response
 from aioftps3.s3.upload import Upload
 from aioftps3.settings import SettingsError, load
@@ -128,6 +129,29 @@ async def test_each_setting_of_uploads_reaches_them_alone(
     before, after = asked
     assert {key for key in after if before[key] != after[key]} == {argument}
     assert after[argument] == value
+
+
+@pytest.mark.parametrize(("streams", "expected"), [("", None), ("1", None), ("2", 2), ("16", 16)])
+async def test_downloads_are_told_their_streams_and_share_the_budget_of_uploads(
+    streams: str, expected: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    budgets: list[ByteBudget] = []
+    given: list[Parallel | None] = []
+
+    class Watched(s3store.S3Store):
+        def __init__(
+            self, client: S3Client, budget: ByteBudget, *, parallel: Parallel | None = None, **others: Any
+        ) -> None:
+            budgets.append(budget)
+            given.append(parallel)
+            super().__init__(client, budget, parallel=parallel, **others)
+
+    monkeypatch.setattr(app, "S3Store", Watched)
+    settings = load({**README, "AIOFTPS3_DOWNLOAD_STREAMS": streams})
+    app.tree_factory(settings, app.s3_client(settings, Nowhere(), StaticCredentials("AK", "SK")))
+    (parallel,) = given
+    assert (None if parallel is None else parallel.streams) == expected
+    assert parallel is None or parallel.budget is budgets[0]
 
 
 async def test_trees_of_all_sessions_share_their_locks_and_what_was_emptied() -> None:
@@ -447,8 +471,9 @@ async def test_connections_to_s3_suffice_for_all_transfers(monkeypatch: pytest.M
     monkeypatch.setattr(app, "AiohttpTransport", Transport)
     app.s3_transport(load(README))
     app.s3_transport(load({**README, "AIOFTPS3_DATA_PORTS": "0"}))
+    app.s3_transport(load({**README, "AIOFTPS3_DOWNLOAD_STREAMS": "4"}))
     others = 32 + COPIES_IN_FLIGHT + app.SPARE_CONNECTIONS
-    assert asked == [20 + others, 1000 + others]
+    assert asked == [20 + others, 1000 + others, 20 + 16 + others]
 
 
 # -- the daemon as a process --------------------------------------------------------------------------------------

@@ -15,12 +15,13 @@ from aioftps3.s3.budget import ByteBudget
 from aioftps3.s3.checksums import Algorithm, Verification
 from aioftps3.s3.client import S3Client
 from aioftps3.s3.credentials import StaticCredentials
-from aioftps3.s3.download import GetObject
+from aioftps3.s3.getobject import GetObject
 from aioftps3.s3.models import Endpoint
 from aioftps3.s3.retry import RetryPolicy
 from aioftps3.s3.transport import AiohttpTransport
+from aioftps3.s3.version import RESUMES
 from aioftps3.storage import errors
-from aioftps3.storage.s3store import RESUMES, S3Store, storage_error
+from aioftps3.storage.s3store import S3Store, storage_error
 from aioftps3.storage.store import ObjectWriter
 
 KIB = 1024
@@ -30,6 +31,7 @@ EXPECTED: dict[str, type[errors.StorageError]] = {
     "NoCredentials": errors.Misconfigured,
     "S3ProtocolError": errors.Corrupt,
     "ChecksumMismatch": errors.Corrupt,
+    "ObjectChanged": errors.Changed,
     "ConnectFailed": errors.Unavailable,
     "RequestTimedOut": errors.Unavailable,
     "ConnectionBroken": errors.Unavailable,
@@ -237,9 +239,14 @@ async def test_another_version_is_not_mixed_in_where_conditions_are_ignored(
     get_object = scene.client.get_object
 
     async def careless(
-        key: str, *, offset: int = 0, if_match: str | None = None, verification: Verification | None = None
+        key: str,
+        *,
+        offset: int = 0,
+        length: int | None = None,
+        if_match: str | None = None,
+        verification: Verification | None = None,
     ) -> GetObject:
-        return await get_object(key, offset=offset, verification=verification)
+        return await get_object(key, offset=offset, length=length, verification=verification)
 
     monkeypatch.setattr(scene.client, "get_object", careless)
     scene.server.put("k", DATA)
