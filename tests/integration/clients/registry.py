@@ -7,6 +7,16 @@ from tests.integration.clients.drivers.curl import Curl
 from tests.integration.clients.drivers.gtk import Gftp, Gvfs
 from tests.integration.clients.drivers.lftp import Lftp
 from tests.integration.clients.drivers.ncftp import Ncftp
+from tests.integration.clients.drivers.programs import (
+    BasicFtp,
+    CommonsNet,
+    FtpNpm,
+    Jlaffaye,
+    NetFtp,
+    PhpFtp,
+    RubyNetFtp,
+    Suppaftp,
+)
 from tests.integration.clients.drivers.python import AioftpClient, Ftplib
 from tests.integration.clients.drivers.rclone import Rclone
 from tests.integration.clients.drivers.text import FtpSsl, Inetutils, Tnftp
@@ -16,6 +26,7 @@ __all__ = ("CLIENTS", "chosen")
 
 CLIENTS: tuple[type[Client], ...] = (
     *(Curl, Lftp, Wget, Ftplib, AioftpClient, Rclone, Tnftp, Inetutils, FtpSsl, Ncftp, Gftp, Gvfs),
+    *(CommonsNet, BasicFtp, FtpNpm, PhpFtp, NetFtp, RubyNetFtp, Jlaffaye, Suppaftp),
 )
 
 

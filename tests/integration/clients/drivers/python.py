@@ -154,9 +154,7 @@ class AioftpClient(Client):
     name = "aioftp"
     source = "PyPI aioftp"
     core = True
-    modes = ("explicit", "clear")
     cannot = {
-        "implicit TLS": "it sends no PROT on an implicit connection, so its data would be in clear text",
         "mirror up again": "it compares nothing",
         "mirror down again": "it compares nothing",
         "time up": "it sends no times",
@@ -177,11 +175,13 @@ class AioftpClient(Client):
 
     @contextlib.asynccontextmanager
     async def _session(self) -> AsyncIterator[aioftp.Client]:
-        client = aioftp.Client(socket_timeout=SOCKET_SECONDS, encoding="utf-8")
+        tls = ssl.create_default_context(cafile=str(self.access.certificate))
+        implicit = tls if self.access.implicit else None
+        client = aioftp.Client(socket_timeout=SOCKET_SECONDS, encoding="utf-8", ssl=implicit)
         await client.connect(HOST, self.access.port)
         try:
-            if self.access.encrypted:
-                await client.upgrade_to_tls(ssl.create_default_context(cafile=str(self.access.certificate)))
+            if self.access.encrypted and implicit is None:
+                await client.upgrade_to_tls(tls)
             await client.login(self.access.login, self.access.password)
             yield client
             await client.quit()
