@@ -414,6 +414,7 @@ async def run_trial(seed: int) -> None:
             fault_scene(
                 parts_in_budget=dice.choice((1, 2, 4, 16)),
                 parts_in_flight=dice.choice((1, 2, 4)),
+                download_streams=dice.choice((1, 4)),
                 through_proxy=proxied,
                 read_timeout=seconds,
                 require_tls=RequireTls.CONTROL_AND_DATA if tls else RequireTls.NONE,

@@ -28,6 +28,7 @@ from aioftps3.s3.budget import ByteBudget
 from aioftps3.s3.client import S3Client
 from aioftps3.s3.credentials import StaticCredentials
 from aioftps3.s3.models import Endpoint
+from aioftps3.s3.ranges import Pace, Parallel
 from aioftps3.s3.retry import RetryPolicy
 from aioftps3.s3.transport import AiohttpTransport
 from aioftps3.storage.locks import PathLocks
@@ -203,6 +204,7 @@ async def fault_scene(
     *,
     parts_in_budget: int = 8,
     parts_in_flight: int = 3,
+    download_streams: int = 1,
     through_proxy: bool = False,
     read_timeout: float = PATIENCE_SECONDS,
     retry: RetryPolicy = QUICK_RETRY,
@@ -212,8 +214,9 @@ async def fault_scene(
 ) -> AsyncIterator[Scene]:
     """A gateway and its S3; further options are FtpConfig's.
 
-    ``read_timeout``: how long S3 may be silent, in seconds, also at Complete and Copy. ``ends_by_itself``: sessions
-    must end by the end of their clients alone, before the server is closed.
+    ``read_timeout``: how long S3 may be silent, in seconds, also at Complete and Copy. ``download_streams``: with more
+    than one, S3 always counts as the slower side, and files of three parts or more are read in ranges of a part.
+    ``ends_by_itself``: sessions must end by the end of their clients alone, before the server is closed.
     """
     tasks, sockets = asyncio.all_tasks(), open_sockets()
     scenes: list[Scene] = []
@@ -243,7 +246,18 @@ async def fault_scene(
             retry=retry,
         )
         budget, locks = ByteBudget(parts_in_budget * PART), PathLocks()
-        store = S3Store(s3_client, budget, part_size=PART, parts_in_flight=parts_in_flight)
+        parallel = Parallel(
+            budget=budget, streams=download_streams, range_bytes=PART, least_bytes=3 * PART, measured_bytes=PART // 2
+        )
+        stack.enter_context(mock.patch.object(Pace, "is_held_up_by_s3", True))
+        stack.enter_context(mock.patch.object(Pace, "is_held_up_by_client", False))
+        store = S3Store(
+            s3_client,
+            budget,
+            part_size=PART,
+            parts_in_flight=parts_in_flight,
+            parallel=parallel if download_streams > 1 else None,
+        )
         tree = Tree(store, locks=locks)
         ftp = {"hosts": (HOST,), "port": 0, "implicit_port": 0, "data_ports": _spare_ports(DATA_PORTS), **config}
         server = FtpsServer(
