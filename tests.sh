@@ -4,8 +4,9 @@
 #   static checks (ruff, mypy, import contracts, shellcheck where it is installed), all tests on this machine's Python
 #   with a real MinIO, then the tests again, without MinIO and without the large files, on each newer Python there is.
 #
-# ./tests.sh --nightly does the same with 1,000 randomised fault trials (tests/faults) in place of 100, with new seeds each
-# day. A failing trial names its seed:  ./tests.sh tests/faults/test_trials.py --seed 20412345
+# ./tests.sh --nightly does the same with 1,000 randomised fault trials (tests/faults) in place of 100, and 100,000 made-up
+# command lines (tests/fuzz) in place of 2,000, with new seeds each day. A failing trial names its seed:
+#   ./tests.sh tests/faults/test_trials.py --seed 20412345
 #
 # With other arguments it only runs pytest with them:  ./tests.sh tests/unit -k sigv4
 #   No static checks, no other Pythons, and no MinIO except one that already runs (./minio-start.sh).
@@ -194,7 +195,7 @@ closing="local/pytest-closing-line"
 trials=()
 if [ "$nightly" = yes ]; then
   day="$(($(date +%s) / 86400))"
-  trials=(--trials 1000 --first-seed "${day}000")
+  trials=(--trials 1000 --fuzz-lines 100000 --first-seed "${day}000")
 fi
 run_tests() {
   local status=0 colour=no

@@ -12,3 +12,4 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("FTP clients")
     group.addoption("--clients", default="core", help="which are driven: core (default), all, or names with commas")
     group.addoption("--write-matrix", action="store_true", help="write what was measured to docs/clients.*")
+    group.addoption("--fuzz-lines", type=int, default=2000, help="how many command lines are made up (2000)")
