@@ -56,6 +56,7 @@ ABORTED_AND_THEN_ONE = Cost(data=2, refused=1)
 
 COSTS: Mapping[Operation, Cost] = {
     "list": ONE_TRANSFER,
+    "find": Cost(data=4),
     "put": ONE_TRANSFER,
     "get": ONE_TRANSFER,
     "resume_get": ONE_TRANSFER,
@@ -90,6 +91,8 @@ class Client(ABC):
     resumes: ClassVar[str] = "all"
     """Which of its data connections resume the control connection's TLS session: `all`, `some`, `none`."""
     downloads_only: ClassVar[bool] = False
+    lists: ClassVar[bool] = True
+    """Whether it tells the names in a directory; one that only shows them in a window has `find` instead."""
     time_precision: ClassVar[int] = 1
     """Seconds to which it knows a remote file's time."""
     cannot: ClassVar[Mapping[str, str]] = {}
@@ -121,6 +124,10 @@ class Client(ABC):
     @abstractmethod
     def list(self, directory: str) -> Sequence[str]:
         """The names in a directory, as the client shows them."""
+
+    def find(self, directory: str, files: Sequence[str]) -> None:
+        """Read a directory's listing and download these files, for each of which it asks more if they are not in it."""
+        raise NotImplementedError
 
     @abstractmethod
     def put(self, local: Path, remote: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.integration.clients.client import Client
 from tests.integration.clients.drivers.curl import Curl
+from tests.integration.clients.drivers.filezilla import FileZilla
 from tests.integration.clients.drivers.gtk import Gftp, Gvfs
 from tests.integration.clients.drivers.lftp import Lftp
 from tests.integration.clients.drivers.ncftp import Ncftp
@@ -25,7 +26,7 @@ from tests.integration.clients.drivers.wget import Wget
 __all__ = ("CLIENTS", "chosen")
 
 CLIENTS: tuple[type[Client], ...] = (
-    *(Curl, Lftp, Wget, Ftplib, AioftpClient, Rclone, Tnftp, Inetutils, FtpSsl, Ncftp, Gftp, Gvfs),
+    *(FileZilla, Curl, Lftp, Wget, Ftplib, AioftpClient, Rclone, Tnftp, Inetutils, FtpSsl, Ncftp, Gftp, Gvfs),
     *(CommonsNet, BasicFtp, FtpNpm, PhpFtp, NetFtp, RubyNetFtp, Jlaffaye, Suppaftp),
 )
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
 from tests.integration.clients.cells import NAMES, SIZES
-from tests.integration.clients.client import ClientFailed
+from tests.integration.clients.client import Client, ClientFailed
 from tests.integration.clients.scene import Scene
 
 OLD = 1_600_000_000
@@ -48,7 +48,17 @@ def _round_trip(scene: Scene) -> None:
     assert _sha256(scene.read("file")) == _sha256(content.read_bytes())
     scene.do("get", f"{scene.folder}/file", scene.local / "back")
     assert _sha256((scene.local / "back").read_bytes()) == _sha256(content.read_bytes())
-    assert scene.do("list", scene.folder) == ["file"]
+    _see(scene, scene.folder, ["file"])
+
+
+def _see(scene: Scene, directory: str, names: Sequence[str], *, files: Sequence[str] | None = None) -> None:
+    """Check that the client sees these names in a directory, and no others; `files` are those of files."""
+    if scene.client.lists:
+        assert sorted(scene.do("list", directory)) == sorted(names)
+        return
+    files = sorted(names if files is None else files)
+    scene.do("find", directory, files[:1] + files[1:][-1:])
+    assert scene.meter.now().count("MDTM", "SIZE") == 0, "it did not find them in the listing"
 
 
 def _put(scene: Scene, local: Path, name: str) -> None:
@@ -59,10 +69,17 @@ def _put(scene: Scene, local: Path, name: str) -> None:
         scene.do("put", local, f"{scene.folder}/{name}")
 
 
+def _look(client: Client, directory: str) -> None:
+    if client.lists:
+        client.list(directory)
+    else:
+        client.find(directory, [])
+
+
 @pytest.mark.cell("refused in clear")
 def test_a_password_in_clear_text_gets_nobody_in(scene: Scene) -> None:
     with pytest.raises(ClientFailed):
-        scene.in_clear().list(scene.folder)
+        _look(scene.in_clear(), scene.folder)
     replies = {code for code, _ in scene.meter.end().replies}
     assert 534 in replies
     assert 230 not in replies
@@ -95,19 +112,19 @@ def test_data_connections_resume_the_tls_session_as_the_client_does(scene: Scene
 
 @pytest.mark.cell("list empty")
 def test_an_empty_directory_is_empty(scene: Scene) -> None:
-    assert scene.do("list", scene.folder) == []
+    _see(scene, scene.folder, [])
 
 
 @pytest.mark.cell("list files")
 def test_a_directory_shows_its_files_and_directories(scene: Scene) -> None:
     for name in ("a file", "b", "dir/", "implicit/below"):
         scene.backend.put(f"{scene.folder}/{name}", b"" if name.endswith("/") else b"12345")
-    assert sorted(scene.do("list", scene.folder)) == ["a file", "b", "dir", "implicit"]
+    _see(scene, scene.folder, ["a file", "b", "dir", "implicit"], files=["a file", "b"])
 
 
 @pytest.mark.cell("list 2,500")
 def test_a_directory_of_2500_files_shows_all(scene: Scene, crowd: list[str]) -> None:
-    assert sorted(scene.do("list", crowd[0])) == crowd[1:]
+    _see(scene, crowd[0], crowd[1:])
 
 
 @pytest.mark.cell(*(f"put {size}" for size in SIZES))
@@ -207,7 +224,7 @@ def test_a_name_is_kept_byte_for_byte(scene: Scene) -> None:
     (scene.local / "up").write_bytes(name.encode())
     _put(scene, scene.local / "up", name)
     assert scene.stored() == {name: name.encode()}
-    assert list(scene.do("list", scene.folder)) == [name]
+    _see(scene, scene.folder, [name])
     scene.do("get", f"{scene.folder}/{name}", scene.local / "down")
     assert (scene.local / "down").read_bytes() == name.encode()
 
