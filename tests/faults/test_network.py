@@ -93,7 +93,7 @@ async def test_an_upload_that_the_network_cuts_is_426_and_nothing_is_stored(act:
 
 @pytest.mark.parametrize("policy", POLICIES)
 async def test_a_fin_of_the_network_inside_a_tls_record_is_no_end_of_a_file(policy: UploadEnd) -> None:
-    """A client that forgets close_notify still sends whole records: half of one proves that the stream was cut."""
+    """P1: a client that forgets close_notify still sends whole records: half of one proves that the stream was cut."""
     async with fault_scene(upload_end=policy) as scene:
         scene.s3.put("file", OLD)
         client = await scene.client()

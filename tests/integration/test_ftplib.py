@@ -116,6 +116,23 @@ def test_a_file_is_renamed_and_replaces_another(ftp: ftplib.FTP_TLS, backend: Ba
     assert backend.read(f"{folder}/two") == b"1"
 
 
+@pytest.mark.parametrize("name", ["a+b", "100% sure", "caf\u00e9 \U0001f600", "a?b#c&d=e", '"quoted"', "%2F%00", "x;y"])
+def test_files_and_directories_of_odd_names_are_renamed(
+    ftp: ftplib.FTP_TLS, backend: Backend, folder: str, name: str
+) -> None:
+    """P6."""
+    backend.put(f"{folder}/{name}", b"1")
+    backend.put(f"{folder}/dir {name}/{name}", b"22")
+    ftp.rename(name, f"{name} new")
+    ftp.rename(f"dir {name}", f"dir {name} new")
+    assert backend.read(f"{folder}/{name} new") == b"1"
+    assert backend.read(f"{folder}/dir {name} new/{name}") == b"22"
+    assert {key for key in backend.sizes(folder) if name in key} == {
+        f"{folder}/{name} new",
+        f"{folder}/dir {name} new/{name}",
+    }
+
+
 def test_a_directory_is_renamed_with_all_below(ftp: ftplib.FTP_TLS, backend: Backend, folder: str) -> None:
     for name in ("dir/", "dir/file", "dir/sub/deep", "dir/empty/"):
         backend.put(f"{folder}/{name}", name.encode() if name[-1] != "/" else b"")

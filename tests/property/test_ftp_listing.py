@@ -67,6 +67,7 @@ def test_list_lines_can_be_read_back(entries: list[Entry]) -> None:
 
 @given(ENTRIES)
 def test_mlsd_lines_can_be_read_back(entries: list[Entry]) -> None:
+    """P14."""
     lines = mlsd_lines(entries, facts=FACTS).decode().split("\r\n")
     assert lines.pop() == ""
     assert len(lines) == len(entries)

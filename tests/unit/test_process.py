@@ -15,6 +15,7 @@ async def test_asyncios_own_loop_is_accepted() -> None:
 
 
 def test_uvloop_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """D3."""
     module = ModuleType("uvloop")
     foreign = type("Loop", (asyncio.SelectorEventLoop,), {"__module__": module.__name__})
     loop = foreign()

@@ -122,7 +122,7 @@ async def test_pipelined_transfers_come_one_after_the_other() -> None:
 @pytest.mark.parametrize("kind", ["clear", "tls1.3"])
 @pytest.mark.parametrize("length", [LINE_LIMIT, 70_000, 1_000_000])
 async def test_a_line_over_the_limit_is_500_and_the_session_goes_on(kind: str, length: int) -> None:
-    """D26."""
+    """D26, P19."""
     async with serving(kind) as running:
         client = await running.client()
         await client.wire.send(b"CWD " + b"x" * length + b"\r\nNOOP\r\n")
@@ -288,7 +288,7 @@ async def test_a_login_cannot_forge_a_log_line(caplog: pytest.LogCaptureFixture)
 
 
 async def test_noop_and_stat_are_answered_during_a_transfer() -> None:
-    """commons-net and FluentFTP keep the control connection alive so."""
+    """P16: commons-net and FluentFTP keep the control connection alive so."""
     async with running_server() as running:
         client = await running.client()
         wire = await client.open_data("STOR file")

@@ -79,7 +79,7 @@ def test_a_year_takes_the_place_of_the_time_after_180_days_and_in_the_future(age
 
 @pytest.mark.usefixtures("_anywhere")
 def test_all_times_are_utc_wherever_the_server_stands() -> None:
-    """D38."""
+    """D38, P14."""
     assert b"Jun 15 12:00" in list_lines([a_file()], now=NOW)
     assert mdtm(NOW) == "20260615120000"
     assert b"modify=20260615120000;" in mlsd_lines([a_file()])

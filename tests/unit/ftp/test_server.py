@@ -97,6 +97,7 @@ async def test_ipv6_has_epsv_and_no_pasv() -> None:
 
 
 async def test_implicit_tls_is_encrypted_from_the_first_byte_and_protects_data() -> None:
+    """P13."""
     async with running_server(encrypted()) as running:
         client = await running.connect("implicit")
         assert (await client.reply()).code == 220
@@ -195,6 +196,7 @@ async def test_old_tls_is_refused() -> None:
 
 
 async def test_more_sessions_than_allowed_get_421_and_a_place_is_free_again_later() -> None:
+    """P21."""
     async with running_server(clear_text(max_sessions=2)) as running:
         first, _second = await running.greeted(), await running.greeted()
         third = await running.connect()

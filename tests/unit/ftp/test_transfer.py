@@ -46,7 +46,7 @@ async def assert_alive(client: FtpClient) -> None:
 @kinds
 @pytest.mark.parametrize("size", [0, 1, 8 * MIB])
 async def test_an_upload_and_its_download_are_the_same_bytes(kind: str, size: int) -> None:
-    """D1, D3: also when the client closes at once after its last byte."""
+    """D1, D3, P23: also when the client closes at once after its last byte."""
     content = noise(size)
     async with serving(kind) as running:
         client = await running.client()
@@ -84,7 +84,7 @@ async def test_data_connections_of_a_session_resume_its_tls_session() -> None:
 
 
 async def test_226_comes_only_after_the_store_has_confirmed_the_file() -> None:
-    """D14."""
+    """D14, P3."""
     async with running_server() as running:
         client = await running.client()
         held = running.store.hold("PutObject")
@@ -271,7 +271,7 @@ async def test_a_file_that_is_whole_is_kept_when_the_control_connection_goes_awa
     ],
 )
 async def test_a_fin_without_close_notify_is_judged_by_the_policy(kind: str, policy: UploadEnd, code: int) -> None:
-    """D8."""
+    """D8, P1."""
     async with serving(kind, store=FtpStore({"file": OLD}), upload_end=policy) as running:
         client = await running.client()
         wire = await client.open_data("STOR file")
@@ -331,6 +331,7 @@ async def test_allo_means_nothing_in_type_a() -> None:
 async def test_a_store_that_fails_an_upload_is_answered_and_the_session_lives(
     error: errors.StorageError, code: int, operation: str
 ) -> None:
+    """P2."""
     async with running_server(store=FtpStore({"file": OLD})) as running:
         client = await running.client()
         running.store.fail(error, operation)

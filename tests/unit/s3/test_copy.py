@@ -43,6 +43,7 @@ async def test_small_object_is_one_copy_pinned_to_its_etag() -> None:
 
 
 async def test_large_object_is_copied_in_parts_with_its_description() -> None:
+    """P7."""
     fake = store()
     await copy_any_size(client_of(fake), source(), "t", single_copy_bytes=50, part_bytes=7)
     assert fake.objects["t"] == DATA

@@ -14,6 +14,7 @@ def test_parts_begin_with_8_mib_and_double_up_to_a_quarter_of_the_budget() -> No
 
 
 def test_a_stream_of_unknown_length_reaches_50_tb_if_memory_allows() -> None:
+    """P24."""
     plan = plan_parts(8 * MIB, 4 * LARGEST_PART_BYTES)
     assert plan.size(1) == 8 * MIB
     assert plan.size(PARTS) == LARGEST_PART_BYTES

@@ -195,6 +195,7 @@ async def test_many_uploads_with_a_small_budget_all_end() -> None:
     "where", [("CreateMultipartUpload", 0), ("UploadPart", 0), ("UploadPart", 2), ("UploadPart", 4)]
 )
 async def test_failed_request_fails_the_upload_and_leaves_nothing(where: tuple[str, int], fault: Fault) -> None:
+    """P8."""
     fake, budget = FakeS3(), ByteBudget(10 * PART)
     fake.faults[where] = fault
     upload = Upload(client_of(fake), "k", budget=budget, part_size=PART)

@@ -136,6 +136,7 @@ class TestList:
             await asyncio.sleep(0)
 
     async def test_pages_do_not_pile_up(self) -> None:
+        """P9."""
         scene = Scene(*(f"d/{number:04}" for number in range(100)), page_limit=5)
         count = 0
         async for page in scene.tree.list(path("/d")):
@@ -208,6 +209,7 @@ class TestMkdir:
 
 class TestRmdir:
     async def test_it_deletes_the_marker_and_nothing_else(self) -> None:
+        """P4, P5."""
         scene = Scene("a/", "a", "ab/", "ab/f", "aa")
         await scene.tree.rmdir(path("/a"))
         assert scene.keys == ["a", "aa", "ab/", "ab/f"]

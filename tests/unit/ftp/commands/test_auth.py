@@ -61,7 +61,7 @@ async def test_user_in_clear_text_is_534_with_a_hint_and_no_password_is_taken() 
 
 
 async def test_a_wrong_password_and_an_unknown_login_are_the_same_words() -> None:
-    """D17."""
+    """D17, P18."""
     async with running_server() as running:
         client = await running.greeted()
         known = [(await client.command(line)).text for line in (f"USER {LOGIN}", "PASS wrong")]

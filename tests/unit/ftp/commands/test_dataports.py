@@ -51,7 +51,7 @@ async def test_a_public_name_without_an_address_is_425_and_epsv_still_works() ->
     ("argument", "code"), [("", 229), ("1", 229), (" 1 ", 229), ("2", 522), ("3", 522), ("x", 501), ("ALL", 200)]
 )
 async def test_epsv_arguments_never_end_the_session(argument: str, code: int) -> None:
-    """D33."""
+    """D33, P15."""
     async with running_server() as running:
         client = await running.client()
         assert await client.codes(f"EPSV {argument}", "NOOP") == [code, 200]

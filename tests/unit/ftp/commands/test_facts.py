@@ -23,7 +23,7 @@ async def test_feat_has_one_feature_a_line_behind_one_blank() -> None:
 
 
 async def test_feat_shows_the_facts_that_are_on() -> None:
-    """RFC 3659 section 7.8."""
+    """P12: RFC 3659 section 7.8."""
     async with running_server() as running:
         client = await running.client()
         assert (await client.command("OPTS MLST size;unix.mode;x;")).text == "200 MLST OPTS type;size;UNIX.mode;"
@@ -103,7 +103,7 @@ async def test_stat_tells_of_the_session() -> None:
 
 
 async def test_stat_of_a_directory_lists_it_on_the_control_connection() -> None:
-    """D29: Cyberduck and lftp list so."""
+    """D29, P14: Cyberduck and lftp list so."""
     async with running_server(store=FtpStore({"dir/a": b"12345", "dir/b/c": b""})) as running:
         client = await running.client()
         for line in ("STAT dir", "STAT -l dir", "STAT -la /dir/"):

@@ -12,6 +12,7 @@ from tests.support.ftp_session import HOST, FtpClient, FtpStore, running_server,
 
 @pytest.mark.parametrize("argument", ["", "x", "-1", "1.5", str(2**64), "1 2"])
 async def test_rest_of_what_is_no_position_is_501(argument: str) -> None:
+    """P15."""
     async with running_server() as running:
         client = await running.client()
         assert await client.codes(f"REST {argument}") == [501]
