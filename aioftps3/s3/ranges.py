@@ -50,7 +50,7 @@ class Parallel:
     budget: ByteBudget
     """Where the memory for ranges comes from."""
     streams: int
-    """Most GETs of one download at the same time."""
+    """Most GETs of one download at the same time; two at least."""
     range_bytes: int = RANGE_BYTES
     least_bytes: int = PARALLEL_BYTES
     """A download of fewer bytes is one GET."""
@@ -103,7 +103,7 @@ class Ranges:
         self._budget = parallel.budget
         self._range_bytes = parallel.range_bytes
         self._most = parallel.streams
-        self._width = parallel.streams
+        self._width = LEAST_RANGES
         self._next = offset
         self._verification = verification
         self._held: deque[_Range] = deque()
@@ -119,11 +119,14 @@ class Ranges:
         return bool(self._held)
 
     def adapt(self, pace: Pace) -> None:
-        """Fetch further ahead, or less far, and in the end not at all: the client then is content with one stream."""
+        """Fetch further ahead, or less far, and in the end not at all: the client then is content with one stream.
+
+        It begins with little and doubles: the first bytes may only have filled buffers on the way to the client.
+        """
         if pace.is_held_up_by_client:
             self._width = 0 if self._width <= LEAST_RANGES else self._width - 1
-        elif pace.is_held_up_by_s3 and self._width:
-            self._width = min(self._width + 1, self._most)
+        elif pace.is_held_up_by_s3:
+            self._width = min(2 * self._width, self._most)
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
         """Give the content in order; can be used once. It ends early when nothing more can be fetched ahead.
