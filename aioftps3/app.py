@@ -199,6 +199,7 @@ def ftp_config(settings: Settings) -> FtpConfig:
         require_tls_resumption=settings.require_tls_resumption,
         allow_foreign_data_peer=settings.allow_foreign_data_peer,
         active_mode=settings.active_mode,
+        convert_text=settings.convert_text,
     )
 
 

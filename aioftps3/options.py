@@ -360,6 +360,15 @@ class Settings(BaseModel):
             "Refuse uploads and renames onto a file that is there (`553`); the store must know conditional writes.",
         ),
     ] = False
+    convert_text: Annotated[
+        bool,
+        _parsed(values.switch),
+        Opt(
+            "AIOFTPS3_CONVERT_TEXT",
+            "Convert line ends in `TYPE A`: LF in the bucket, CRLF for clients. Damages binary files of clients that "
+            "do not send `TYPE I`; off, files are never changed.",
+        ),
+    ] = False
     times: Annotated[
         Literal["uploaded"],
         _parsed(values.choice("uploaded", "modified", unavailable="modified")),

@@ -73,3 +73,5 @@ class FtpConfig:
     """Accept data connections from another address than the control connection's. Unsafe."""
     active_mode: bool = False
     """Connect to clients that ask for it by PORT or EPRT, at their own address only."""
+    convert_text: bool = False
+    """Convert line ends in TYPE A: LF in the store, CRLF on the wire."""

@@ -135,6 +135,11 @@ class Session:
         """Whether the control connection is being read, so that its end would be noticed."""
         return len(self.waiting) < MAX_WAITING_COMMANDS
 
+    @property
+    def converts_text(self) -> bool:
+        """Whether transfers convert line ends now."""
+        return self.config.convert_text and self.transfer_type == "A"
+
     async def send(self, reply: Reply) -> None:
         """Send a reply now; commands use it for preliminary replies, the final one they return."""
         self.log.debug("< %d %s", reply.code, reply.text)

@@ -19,6 +19,7 @@ from typing import Self
 
 from aioftps3.ftp.config import UploadEnd
 from aioftps3.ftp.data import DataConnection, DataLost, StreamEnd
+from aioftps3.ftp.lineends import FromWire, ToWire
 from aioftps3.ftp.pathio import S3File
 from aioftps3.ftp.replies import Reply, ReplyError
 from aioftps3.ftp.session import Session, Transfer
@@ -35,6 +36,9 @@ _GRACE_ROUND_TRIPS = 4
 _LINGER_SECONDS = 1.0
 """How long a finished download may wait for the client's end of the data connection, so that 226 does not overtake the
 data, before 226 is sent anyway."""
+
+_TEXT_BYTES = 64 * 1024
+"""Bytes of text received at once, when their line ends are converted."""
 
 
 class _DataPort:
@@ -79,7 +83,7 @@ async def receive_file(session: Session, path: PurePosixPath, *, verb: str, open
             await port.announce(opening or f"Ready to receive {path.name}.")
             data = await port.connection()
             try:
-                await _receive(data, file)
+                await (_receive_text if session.converts_text else _receive)(data, file)
             except DataLost as error:
                 raise ReplyError(426, f"Upload cut, nothing stored: {error}.") from error
             await _check_end(session, data)
@@ -98,6 +102,16 @@ async def _receive(data: DataConnection, file: S3File) -> None:
         while await data.ready():
             with await file.room() as room:
                 file.filled(data.read_into(room))
+
+
+async def _receive_text(data: DataConnection, file: S3File) -> None:
+    """`_receive`, with the line ends that the store keeps."""
+    room = memoryview(bytearray(_TEXT_BYTES))
+    lines = FromWire()
+    async with _interruptible(data):
+        while await data.ready():
+            await file.write(lines.convert(bytes(room[: data.read_into(room)])))
+        await file.write(lines.rest())
 
 
 @contextlib.asynccontextmanager
@@ -140,18 +154,21 @@ async def _check_end(session: Session, data: DataConnection) -> None:
 async def send_file(session: Session, path: PurePosixPath, *, verb: str) -> Reply:
     """RETR: a file from the REST position to its end. Raises PathIOError before 150 when there is none."""
     offset = session.restart_offset
+    lines = ToWire() if session.converts_text else None
+    if lines is not None and offset:
+        raise ReplyError(554, "Positions in text whose line ends are converted are not known: send TYPE I or REST 0.")
     async with (
         _DataPort(session, verb, str(path)) as port,
         session.path_io.open(path, mode="rb", offset=offset) as file,
     ):
-        size = file.entry.size
-        await port.announce(f"Opening BINARY mode data connection for {path.name} ({size} bytes).")
+        mode, size = ("BINARY", f" ({file.entry.size} bytes)") if lines is None else ("ASCII", "")
+        await port.announce(f"Opening {mode} mode data connection for {path.name}{size}.")
         data = await port.connection()
         data.begin_sending()
         try:
             async with _interruptible(data):
                 while chunk := await file.next_chunk():
-                    await data.write(chunk)
+                    await data.write(chunk if lines is None else lines.convert(chunk))
                 await data.finish()
             await data.wait_closed(_LINGER_SECONDS)
         except DataLost as error:

@@ -93,6 +93,7 @@ def test_the_defaults_of_the_settings_are_those_of_the_server() -> None:
         ("AIOFTPS3_REQUIRE_TLS_RESUMPTION", "true", "require_tls_resumption", True),
         ("AIOFTPS3_ALLOW_FOREIGN_DATA_PEER", "true", "allow_foreign_data_peer", True),
         ("AIOFTPS3_ACTIVE_MODE", "true", "active_mode", True),
+        ("AIOFTPS3_CONVERT_TEXT", "true", "convert_text", True),
     ],
 )
 def test_each_setting_of_the_server_reaches_it_alone(name: str, text: str, field: str, value: object) -> None:

@@ -33,7 +33,9 @@ async def rnto(session: Session, argument: str) -> Reply:
 
 
 async def size(session: Session, argument: str) -> Reply:
-    """SIZE: the size in bytes, whatever TYPE says, as transfers do not convert."""
+    """SIZE: the bytes that a transfer would move; of text that is converted they are not known (RFC 3659 section 4)."""
+    if session.converts_text:
+        return Reply(550, "Sizes of text whose line ends are converted are not known: send TYPE I.")
     entry = await session.path_io.file_entry(session.resolve(argument))
     return Reply(213, str(entry.size))
 

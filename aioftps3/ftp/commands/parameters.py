@@ -11,14 +11,14 @@ __all__ = ("COMMANDS",)
 
 
 async def type_(session: Session, argument: str) -> Reply:
-    """TYPE: A and I are accepted; nothing is converted, so that a wrong mode damages no file."""
+    """TYPE: A and I. Nothing is converted unless the operator wants it, so that a wrong type damages no file."""
     wanted = parse_type(argument)
     if wanted is None:
         return Reply(504, "TYPE takes A, A N, I or L 8.")
     session.transfer_type = wanted
-    if wanted == "A":
-        return Reply(200, "TYPE is A; files are transferred unchanged.")
-    return Reply(200, "TYPE is I.")
+    if wanted == "I":
+        return Reply(200, "TYPE is I.")
+    return Reply(200, f"TYPE is A; {'line ends are converted' if session.converts_text else 'files stay unchanged'}.")
 
 
 async def mode(_session: Session, argument: str) -> Reply:
@@ -36,7 +36,7 @@ COMMANDS = (
         verb="TYPE",
         handler=type_,
         syntax="TYPE A [N] | TYPE I | TYPE L 8",
-        summary="accept the representation type; nothing is converted",
+        summary="bytes, or text whose line ends are converted only with `AIOFTPS3_CONVERT_TEXT`",
         reference="RFC 959 4.1.2",
         argument_required=True,
     ),
