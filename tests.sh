@@ -5,7 +5,8 @@
 #   with a real MinIO, then the tests again, without MinIO and without the large files, on each newer Python there is.
 #
 # ./tests.sh --nightly does the same with 1,000 randomised fault trials (tests/faults) in place of 100, and 100,000 made-up
-# command lines (tests/fuzz) in place of 2,000, with new seeds each day. A failing trial names its seed:
+# command lines (tests/fuzz) in place of 2,000, with new seeds each day, and with all FTP clients of docs/clients.md in place
+# of its core set. A failing trial names its seed:
 #   ./tests.sh tests/faults/test_trials.py --seed 20412345
 #
 # With other arguments it only runs pytest with them:  ./tests.sh tests/unit -k sigv4
@@ -36,6 +37,8 @@ root="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 . "$root/scripts/venv.sh"
 # shellcheck source=scripts/minio.sh
 . "$root/scripts/minio.sh"
+# shellcheck source=scripts/clients.sh
+. "$root/scripts/clients.sh"
 cd "$root"
 
 missing=()
@@ -162,7 +165,8 @@ tests_on_other_pythons() {
     fi
     heading "Python $version"
     if make_venv "$root/.venv-$version" "$python" "[dev]"; then
-      part "tests on Python $version" env -u AIOFTPS3_TEST_MINIO ".venv-$version/bin/python" -m pytest -m "not large"
+      part "tests on Python $version" env -u AIOFTPS3_TEST_MINIO ".venv-$version/bin/python" -m pytest -m "not large" \
+        --clients ftplib,aioftp
     else
       failed+=("installation on Python $version")
     fi
@@ -182,6 +186,8 @@ fi
 
 install_clients
 make_venv "$root/.venv" "$python" "[dev]"
+heading "FTP clients"
+install_ftp_clients "$([ "$nightly" = yes ] && echo nightly || echo core)"
 heading "certificates and MinIO"
 if ! start_minio; then
   missing+=("there is no MinIO (see above): the integration tests run on the embedded server alone")
@@ -195,7 +201,7 @@ closing="local/pytest-closing-line"
 trials=()
 if [ "$nightly" = yes ]; then
   day="$(($(date +%s) / 86400))"
-  trials=(--trials 1000 --fuzz-lines 100000 --first-seed "${day}000")
+  trials=(--trials 1000 --fuzz-lines 100000 --first-seed "${day}000" --clients all)
 fi
 run_tests() {
   local status=0 colour=no

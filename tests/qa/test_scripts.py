@@ -278,6 +278,41 @@ def test_minio_stop_never_ends_a_process_that_is_not_its_own(checkout: Path) -> 
     assert not state.exists()
 
 
+# scripts/clients.sh
+
+
+def _with_clients(checkout: Path, script: str) -> str:
+    """What a script says that has the functions which install clients, and then what is missing."""
+    begin = (
+        f'set -euo pipefail; root="{checkout}"; missing=(); . "$root/scripts/clients.sh"; mkdir -p "$clients_directory"'
+    )
+    ran = _run("bash", "-c", f'{begin}\n{script}\nprintf "%s\\n" "${{missing[@]-}}"')
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout
+
+
+def test_a_client_whose_compiler_is_not_installed_is_named(checkout: Path) -> None:
+    said = _with_clients(checkout, 'make_client rust "" build_rust no-such-compiler')
+    assert "no-such-compiler is not installed" in said
+    assert "(rust) is not tested" in said
+
+
+def test_a_client_that_cannot_be_made_is_named_and_its_remains_count_for_nothing(checkout: Path) -> None:
+    said = _with_clients(checkout, 'fail() { touch half; return 1; }; make_client some "" fail true')
+    assert "local/clients/some could not be made" in said
+    assert not (checkout / "local" / "clients" / "some" / ".made-of").exists()
+
+
+def test_a_client_is_made_once_and_again_when_its_sources_change(checkout: Path) -> None:
+    sources = checkout / "tests" / "integration" / "clients" / "programs" / "some"
+    sources.mkdir(parents=True)
+    (sources / "source").write_text("1")
+    make = 'work() { cat source; }; make_client some some work true; cat "$clients_log"'
+    assert _with_clients(checkout, f"{make}; {make}").count("1") == 2, "the log is shown twice"
+    (sources / "source").write_text("2")
+    assert "2" in _with_clients(checkout, make)
+
+
 # demo.sh and tests.sh
 
 

@@ -12,14 +12,11 @@ import pytest
 
 from tests.integration.clients.cells import NOT_BUILT, Cell, cells_by_name
 from tests.integration.clients.client import Client
-from tests.integration.clients.matrix import MatrixPages
+from tests.integration.clients.matrix import CELL
 from tests.integration.clients.registry import CLIENTS, chosen
 from tests.integration.clients.scene import Contents, Scene
 from tests.support.backends import MINIO, Backend, EmbeddedBackend, embedded_backend, minio_backend
 from tests.support.daemon import Daemon
-
-CELL = "client and cell"
-"""The property of a test's report that names the cell it is."""
 
 ON_MINIO_TOO = {
     (client, cell)
@@ -75,20 +72,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         lacking = ", ".join(sorted({cell.needs for cell in cells if cell.needs in NOT_BUILT if cell.needs}))
         why = f"not built yet: {lacking}" if lacking else f"--clients={metafunc.config.getoption('--clients')}"
         metafunc.parametrize("run", [pytest.param(None, marks=pytest.mark.skip(reason=why))], ids=["nobody"])
-
-
-def pytest_report_header(config: pytest.Config) -> list[str]:
-    """Which clients are driven, and which are not, and why."""
-    wanted = _chosen(config)
-    missing = {client.name: client.missing() for client in wanted}
-    lines = [f"FTP clients: {', '.join(name for name, why in missing.items() if why is None)}"]
-    if lacking := "; ".join(f"{name} ({why})" for name, why in missing.items() if why is not None):
-        lines.append(f"FTP clients that are not installed: {lacking}")
-    if others := ", ".join(client.name for client in CLIENTS if client not in wanted):
-        lines.append(f"FTP clients left out by --clients={config.getoption('--clients')}: {others}")
-    if NOT_BUILT:
-        lines.append(f"FTP clients, not built yet: {', '.join(f'{what} ({why})' for what, why in NOT_BUILT.items())}")
-    return lines
 
 
 # -- what it stands on ----------------------------------------------------------------------------------------------
@@ -185,34 +168,6 @@ def scene(
     return Scene(run.driver(daemon.access(mode), home), run.cell, daemon, backend, folder, local, content)
 
 
-# -- what is written ------------------------------------------------------------------------------------------------
-
-
-class MatrixWriter:
-    """Collects outcomes where the session is led; with pytest-xdist the tests themselves run elsewhere."""
-
-    def __init__(self, pages: MatrixPages) -> None:
-        self._pages = pages
-        self._failed: dict[tuple[str, str], bool] = {}
-
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Remember a cell's outcome; setup and teardown count as well."""
-        for name, value in report.user_properties:
-            if name == CELL:
-                client, cell = str(value).split(": ", 1)
-                self._failed[client, cell] = report.failed or self._failed.get((client, cell), False)
-
-    def pytest_sessionfinish(self) -> None:
-        """Write the pages."""
-        matrix = self._pages.load()
-        versions = {client.name: client.version() for client in CLIENTS if client.missing() is None}
-        for (client, cell), failed in self._failed.items():
-            matrix.note(client, versions[client], cell, failed=failed)
-        self._pages.save(matrix)
-
-
 def pytest_configure(config: pytest.Config) -> None:
     """Register what the tests here use."""
     config.addinivalue_line("markers", "cell(*names, mode, times): the cells of docs/clients.md that a test is")
-    if config.getoption("--write-matrix") and not hasattr(config, "workerinput"):
-        config.pluginmanager.register(MatrixWriter(MatrixPages()))

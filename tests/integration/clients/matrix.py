@@ -8,16 +8,21 @@ declared, by drivers and cells, and stand in the page whatever was measured befo
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
+
 from tests.integration.clients.cells import CELLS, NOT_BUILT, Cell
 from tests.integration.clients.client import Client
-from tests.integration.clients.registry import CLIENTS
+from tests.integration.clients.registry import CLIENTS, chosen
 from tests.support.daemon import ROOT
 
-__all__ = ("Matrix", "MatrixPages", "page")
+__all__ = ("CELL", "Matrix", "MatrixPages", "MatrixReporter", "page")
+
+CELL = "client and cell"
+"""The property of a test's report that names the cell it is."""
 
 
 @dataclass(slots=True)
@@ -169,3 +174,53 @@ def page(matrix: Matrix) -> str:
         lines += ["", "## What aioftps3 does not have yet", ""]
         lines += [f"- {what}: {why}." for what, why in NOT_BUILT.items()]
     return "\n".join(lines) + "\n"
+
+
+class MatrixReporter:
+    """A plugin where a test session is led; with pytest-xdist the tests themselves run elsewhere.
+
+    It says which clients were not driven, and why, and writes the matrix where that is wanted.
+    """
+
+    def __init__(self, clients: str, pages: MatrixPages | None) -> None:
+        """``clients`` is the option `--clients`; without ``pages`` nothing is written."""
+        self._clients = clients
+        self._pages = pages
+        self._failed: dict[tuple[str, str], bool] = {}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Remember a cell's outcome; setup and teardown count as well."""
+        for name, value in report.user_properties:
+            if name == CELL:
+                client, cell = str(value).split(": ", 1)
+                self._failed[client, cell] = report.failed or self._failed.get((client, cell), False)
+
+    def pytest_sessionfinish(self) -> None:
+        """Write the pages."""
+        if self._pages is None:
+            return
+        matrix = self._pages.load()
+        versions = {client.name: client.version() for client in CLIENTS if client.missing() is None}
+        for (client, cell), failed in self._failed.items():
+            matrix.note(client, versions[client], cell, failed=failed)
+        self._pages.save(matrix)
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Say what was left out, when any client was driven."""
+        if not self._failed:
+            return
+        terminalreporter.section("FTP clients")
+        for line in self._left_out():
+            terminalreporter.write_line(line)
+
+    def _left_out(self) -> Iterator[str]:
+        driven = {client for client, _ in self._failed}
+        yield f"driven: {', '.join(client.name for client in CLIENTS if client.name in driven)}"
+        wanted = chosen(self._clients)
+        for client in wanted:
+            if (missing := client.missing()) is not None:
+                yield f"not driven: {client.name}: {missing}"
+        if others := ", ".join(client.name for client in CLIENTS if client not in wanted):
+            yield f"not driven: {others}: left out by --clients={self._clients}"
+        for what, why in NOT_BUILT.items():
+            yield f"not built yet: {what}: {why}"

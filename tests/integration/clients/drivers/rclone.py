@@ -15,7 +15,7 @@ __all__ = ("Rclone",)
 
 
 def _program() -> str | None:
-    return shutil.which(LANGUAGE_PACKAGES / "rclone" / "rclone") or shutil.which("rclone")
+    return shutil.which(LANGUAGE_PACKAGES / "rclone" / "bin" / "rclone") or shutil.which("rclone")
 
 
 class Rclone(Client):
