@@ -58,12 +58,17 @@ class ActiveConnector:
         except OSError as error:
             reason = os.strerror(error.errno) if error.errno is not None else type(error).__name__
             raise DataLost(f"cannot connect to port {self._port}: {reason}") from error
-        self._connection = await DataConnection.open(
-            sock,
-            context=self._context,
-            stall_timeout=self._stall_timeout,
-            handshake_timeout=self._handshake_timeout,
-        )
+        try:
+            self._connection = await DataConnection.open(
+                sock,
+                context=self._context,
+                stall_timeout=self._stall_timeout,
+                handshake_timeout=self._handshake_timeout,
+            )
+        except DataLost as error:
+            if not isinstance(error.__cause__, TimeoutError):
+                raise
+            raise DataLost(f"no TLS handshake on it within {self._handshake_timeout:g} seconds") from error
         return self._connection
 
     async def _connected(self) -> socket.socket:

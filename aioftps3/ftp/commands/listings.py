@@ -37,7 +37,7 @@ async def nlst(session: Session, argument: str) -> Reply:
 
 def _shown(session: Session, argument: str) -> str:
     """What the 150 and the log call a listing."""
-    return printable(argument) or session.cwd
+    return printable(list_requests(argument)[0].path) or session.cwd
 
 
 class _LongForm:

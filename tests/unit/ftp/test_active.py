@@ -116,8 +116,22 @@ async def test_a_handshake_that_never_begins_is_given_up() -> None:
         async with connecting(port.number, context=server_contexts().data, timeout=0.05) as connector:
             opening = asyncio.create_task(connector.connection())
             wire, _ = await port.accept()
-            with contextlib.closing(wire), pytest.raises(DataLost, match="handshake"):
+            with (
+                contextlib.closing(wire),
+                pytest.raises(DataLost, match=r"no TLS handshake on it within 0\.05 seconds"),
+            ):
                 await opening
+
+
+async def test_a_handshake_that_fails_is_a_lost_data_connection() -> None:
+    with contextlib.closing(ActivePort()) as port:
+        async with connecting(port.number, context=server_contexts().data) as connector:
+            opening = asyncio.create_task(connector.connection())
+            wire, _ = await port.accept()
+            with contextlib.closing(wire):
+                await wire.send(b"no TLS at all\r\n")
+                with pytest.raises(DataLost, match=r"TLS handshake on the data connection failed: .+"):
+                    await opening
 
 
 async def test_a_cancelled_wait_leaves_no_socket() -> None:

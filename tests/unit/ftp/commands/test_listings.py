@@ -153,6 +153,18 @@ async def test_a_listing_of_nothing_is_550(line: str) -> None:
         assert await client.codes(line, "NOOP") == [550, 200]
 
 
+async def test_the_150_names_what_is_listed() -> None:
+    async with running_server(store=FtpStore(OBJECTS)) as running:
+        client = await running.client()
+        for line, name in (("LIST -la", "/"), ("LIST -la dir", "dir"), ("NLST", "/"), ("NLST d*", "d*")):
+            wire = await client.connect_data()
+            answer = await client.command(line)
+            assert answer.text == f"150 Opening data connection for the listing of {name}."
+            await wire.receive_all()
+            wire.close()
+            assert (await client.reply()).code == 226
+
+
 # -- patterns ------------------------------------------------------------------------------------------------------
 
 PLENTY = {
