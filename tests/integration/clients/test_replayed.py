@@ -1,6 +1,6 @@
 """Clients that do not run here, replayed: what they send, in their order, and the replies that they insist on.
 
-The sessions are made from the clients' sources (WinSCP, Cyberduck, FluentFTP, .NET) and from reports about them (ftp.exe
+The sessions come from the clients' sources (WinSCP, Cyberduck, FluentFTP, .NET) and from reports about them (ftp.exe
 and Explorer of Windows, Total Commander, scanners, cameras). `Quirks` say how a client treats its data connections.
 """
 

@@ -27,7 +27,7 @@ class Lftp(Client):
         # It sets the time of what it has sent, with SITE UTIME where FEAT has nothing better; 504 is fine for it.
         "put": Cost(data=1, refused=1),
         "abort_put": Cost(data=2, refused=2),
-        "put_several": Cost(control=5, data=5, refused=5, commands=75),
+        "put_several": Cost(control=5, data=5, refused=5, commands=90),
         # It makes all directories on the way, also those that are there, and sets four times.
         "mirror_up": Cost(data=10, refused=6, commands=60),
         # It asks for the times of directories, which S3 does not have.
@@ -43,7 +43,13 @@ class Lftp(Client):
         return process(["lftp", "--version"], home=Path("/")).split()[3]
 
     def _lftp(self, *commands: str) -> str:
-        script = ["set cmd:fail-exit yes", "set net:max-retries 1", "set net:timeout 20", "set xfer:clobber yes"]
+        script = [
+            "set cmd:fail-exit yes",
+            "set net:max-retries 1",
+            "set net:timeout 20",
+            "set net:reconnect-interval-base 1",
+            "set xfer:clobber yes",
+        ]
         if self.access.encrypted:
             script += ["set ftp:ssl-force yes", "set ftp:ssl-protect-data yes"]
             script += [f"set ssl:ca-file {_quoted(self.access.certificate)}"]
