@@ -1,7 +1,12 @@
 from __future__ import annotations
 
+import functools
+from collections.abc import Generator, Iterator
+from unittest import mock
+
 import pytest
 
+from aioftps3.s3 import transport
 from tests.integration.clients.matrix import MatrixPages, MatrixReporter
 
 
@@ -22,3 +27,22 @@ def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         pages = MatrixPages() if config.getoption("--write-matrix") else None
         config.pluginmanager.register(MatrixReporter(config.getoption("--clients"), pages))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Captured logs hold what clients sent, also bytes that are no UTF-8; between processes reports travel as UTF-8."""
+    report = yield
+    report.sections = [(name, text.encode("utf-8", "backslashreplace").decode()) for name, text in report.sections]
+    return report
+
+
+@pytest.fixture(autouse=True, scope="session")
+def system_authorities_are_read_once() -> Iterator[None]:
+    """Reading them takes 20 ms of CPU, and a thousand tests make an S3 client that never uses them."""
+    read = transport.client_ssl_context
+    trusting_the_system = functools.cache(lambda: read(None))
+    with mock.patch.object(
+        transport, "client_ssl_context", lambda ca_file: trusting_the_system() if ca_file is None else read(ca_file)
+    ):
+        yield

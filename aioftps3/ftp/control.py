@@ -8,6 +8,7 @@ import socket
 import ssl
 import struct
 
+from aioftps3.ftp.keepalive import keep_alive
 from aioftps3.ftp.parsing import BadLine, CommandLine, LineSplitter, parse_line
 from aioftps3.ftp.replies import Reply
 from aioftps3.ftp.tlsstream import TlsStream
@@ -26,9 +27,6 @@ _TCP_INFO_RTT_OFFSET = 68
 _CLOSE_SECONDS = 1.0
 """How long a client may take to answer our close of the connection."""
 
-_KEEPALIVE_IDLE_SECONDS = 60
-"""NAT devices forget idle connections after some minutes; a probe a minute keeps the control connection known."""
-
 
 class ControlLost(ConnectionError):
     """The client closed or lost the control connection."""
@@ -42,9 +40,7 @@ def tune_socket(sock: socket.socket) -> None:
     """Options of a control socket: replies leave at once, urgent ABOR bytes stay in line, NAT keeps it open."""
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_OOBINLINE, 1)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    if hasattr(socket, "TCP_KEEPIDLE"):
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _KEEPALIVE_IDLE_SECONDS)
+    keep_alive(sock)
 
 
 class ControlChannel:
@@ -92,7 +88,7 @@ class ControlChannel:
                 return parse_line(line)
             try:
                 data = await (self._reader.read(_READ_BYTES) if self._tls is None else self._tls.read())
-            except (ConnectionError, ssl.SSLError, TimeoutError) as error:
+            except OSError as error:  # also ssl.SSLError, and what an unreachable client is to the kernel
                 self._ended = True
                 raise ControlLost(str(error)) from error
             if not data:
@@ -111,7 +107,7 @@ class ControlChannel:
                 (self._writer if self._tls is None else self._tls).write(reply.encode())
                 async with asyncio.timeout(self._write_timeout):
                     await self._writer.drain()
-            except (ConnectionError, ssl.SSLError, TimeoutError) as error:
+            except OSError as error:  # ssl.SSLError and TimeoutError are OSErrors
                 raise ControlLost(str(error)) from error
 
     async def start_tls(self, context: ssl.SSLContext, reply: Reply | None, *, timeout: float) -> bool:

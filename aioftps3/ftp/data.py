@@ -21,6 +21,7 @@ import struct
 import threading
 from collections.abc import Callable
 
+from aioftps3.ftp.keepalive import keep_alive
 from aioftps3.ftp.tlsengine import ClearText, TlsEngine
 
 __all__ = ("DataConnection", "DataLost", "DataStalled", "StreamEnd")
@@ -38,8 +39,9 @@ _PEER_CLOSE_SECONDS = 5.0
 _PROBE_SECONDS = 1.0
 """How often a connection that is not being read is looked at: its loss is not reported to who does not read."""
 
-_TCP_CLOSED = 7
-"""Linux's number of the state CLOSED, the first byte of struct tcp_info: the peer has reset the connection."""
+_TCP_CLOSED, _TCP_CLOSE_WAIT = 7, 8
+"""Linux's numbers of these states, the first byte of struct tcp_info. CLOSED: the peer has reset the connection.
+CLOSE-WAIT: it has sent its FIN."""
 
 
 LEAST_BYTES = 1024
@@ -162,6 +164,7 @@ class DataConnection(asyncio.BufferedProtocol):
         connection = cls(None if context is None else TlsEngine(context), stall_timeout=stall_timeout)
         try:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            keep_alive(sock)
             await asyncio.get_running_loop().connect_accepted_socket(lambda: connection, sock)
         except OSError as error:
             sock.close()
@@ -421,8 +424,12 @@ class DataConnection(asyncio.BufferedProtocol):
         if transport is None:
             return
         with contextlib.suppress(OSError, AttributeError):  # other systems have no TCP_INFO
-            state = transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)
-            if state[0] == _TCP_CLOSED:
+            state = transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
+            if state == _TCP_CLOSE_WAIT:
+                # The whole stream is here. The system of a peer that has closed forgets the connection after a minute
+                # and answers keepalive with a reset, which takes nothing away.
+                return
+            if state == _TCP_CLOSED:
                 self._error = ConnectionResetError("reset by the client")
                 transport.abort()
                 return

@@ -270,6 +270,49 @@ async def committing(client: FtpClient, size: int) -> bytes:
     return content
 
 
+LIMIT_SECONDS = 0.3
+
+
+@COMMITS
+async def test_a_commit_that_takes_longer_than_every_limit_keeps_the_session(size: int, request_name: str) -> None:
+    """S3 may take minutes. Nothing is sent meanwhile unless the client asks, and it may ask and wait in turns."""
+    limit = LIMIT_SECONDS
+    async with fault_scene(idle_timeout=limit, stall_timeout=limit, data_connect_timeout=limit) as scene:
+        gate = scene.gate()
+        scene.script.add(gate.before, request_name)
+        client = await scene.client()
+        content = await committing(client, size)
+        await gate.reached.wait()
+        hearing = asyncio.create_task(client.reply())
+        assert await asyncio.wait({hearing}, timeout=3 * limit) == (set(), {hearing}), "nothing before its time"
+        await client.send("NOOP")
+        assert (await hearing).code == 200
+        assert await client.codes("STAT", "NOOP") == [211, 200]
+        await client.send("PWD", "NOOP")
+        gate.open()
+        assert await client.replies(3) == [226, 257, 200], "what has to wait is answered behind it, in order"
+        assert scene.content("file") == content
+        await scene.assert_session_lives(client)
+
+
+@COMMITS
+async def test_the_end_of_the_data_connection_is_answered_before_the_commit(size: int, request_name: str) -> None:
+    """ftplib reads nothing of the reply before."""
+    async with fault_scene() as scene:
+        gate = scene.gate()
+        scene.script.add(gate.before, request_name)
+        client = await scene.client()
+        wire = await client.open_data("STOR file")
+        await wire.send(noise(size))
+        await wire.close_notify()
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            assert await asyncio.get_running_loop().sock_recv(wire.sock, 1000), "a last record, and then FIN"
+            assert await asyncio.get_running_loop().sock_recv(wire.sock, 1000) == b""
+        await gate.reached.wait()
+        gate.open()
+        assert (await client.reply()).code == 226
+
+
 @COMMITS
 @pytest.mark.parametrize("lose", [control_reset, control_closed], ids=lambda act: act.__name__)
 async def test_a_control_connection_that_is_lost_during_the_commit_does_not_undo_it(

@@ -180,7 +180,7 @@ DEFECTS = (
         "D24",
         "urgent bytes are lost",
         (
-            "unit/ftp/test_control.py::test_control_sockets_send_at_once_keep_urgent_bytes_and_stay_known_to_nat",
+            "unit/ftp/test_control.py::test_control_sockets_send_at_once_and_keep_urgent_bytes_in_line",
             "unit/ftp/test_transfer.py::test_abor_sent_as_urgent_data_stays_in_line",
         ),
     ),

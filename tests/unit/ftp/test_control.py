@@ -1,21 +1,41 @@
-"""The control channel: the sockets' options and the upgrade to TLS."""
+"""The control channel: the sockets' options, the end of connections, and the upgrade to TLS."""
 
 from __future__ import annotations
 
+import asyncio
+import errno
+import os
 import socket
+from unittest import mock
 
-from aioftps3.ftp.control import tune_socket
+import pytest
+
+from aioftps3.ftp.control import ControlChannel, ControlLost, tune_socket
+from aioftps3.ftp.replies import Reply
 from tests.support.ftp_session import encrypted, running_server
 
 
-def test_control_sockets_send_at_once_keep_urgent_bytes_and_stay_known_to_nat() -> None:
+def test_control_sockets_send_at_once_and_keep_urgent_bytes_in_line() -> None:
     """D24."""
     with socket.socket() as sock:
         tune_socket(sock)
         assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
         assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_OOBINLINE)
-        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
-        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) < 300
+
+
+@pytest.mark.parametrize("code", [errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ECONNRESET])
+async def test_a_client_that_is_not_reached_any_more_is_lost_whatever_the_kernel_calls_it(code: int) -> None:
+    """When keepalive gives up, the error is what routers last said of the client, and no ConnectionError then."""
+    reader, writer = asyncio.StreamReader(), mock.Mock(spec=asyncio.StreamWriter)
+    error = OSError(code, os.strerror(code))
+    reader.set_exception(error)
+    writer.drain.side_effect = error
+    channel = ControlChannel(reader, writer, write_timeout=1)
+    with pytest.raises(ControlLost):
+        await channel.read_command()
+    assert channel.lost
+    with pytest.raises(ControlLost):
+        await channel.send(Reply(200, "Nobody hears it."))
 
 
 async def test_bytes_behind_auth_are_refused_as_injection() -> None:

@@ -9,6 +9,7 @@ import random
 import socket
 import ssl
 from collections.abc import AsyncIterator
+from unittest import mock
 
 import pytest
 
@@ -243,6 +244,30 @@ async def test_a_reset_is_told_while_the_socket_is_not_read(
         await asyncio.wait([sending])
         wire.reset()
         await lost(connection)
+
+
+@kinds
+async def test_a_reset_behind_a_whole_stream_that_is_not_read_yet_takes_nothing_away(
+    kind: ssl.TLSVersion | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A minute after a client has closed its system forgets the connection, and answers keepalive with a reset."""
+    probed = mock.Mock(wraps=DataConnection._probe)
+    monkeypatch.setattr(DataConnection, "_probe", lambda connection: probed(connection))
+    monkeypatch.setattr(data_module, "_PROBE_SECONDS", 0.01)
+    content = noise(30_000)
+    async with a_pair(kind) as (connection, wire):
+        await wire.send(content[:1])
+        await until(lambda: not is_reading(connection))
+        await wire.send(content[1:])  # fits into the system's buffer
+        if kind is not None:
+            await wire.close_notify()
+        wire.fin()
+        probed.reset_mock()
+        await until(lambda: probed.called)
+        wire.reset()
+        await connection.wait_closed(0.1)
+        assert await everything(connection) == content
+        assert connection.end is (StreamEnd.FIN if kind is None else StreamEnd.CLOSE_NOTIFY)
 
 
 @kinds
