@@ -73,6 +73,11 @@ class TlsEngine:
         """Whether what was received so far stops inside a TLS record."""
         return self._boundary.inside
 
+    @property
+    def pending(self) -> int:
+        """Bytes received that nobody has read yet."""
+        return self._incoming.pending
+
     def receive(self, data: bytes | memoryview) -> None:
         """Take bytes that came from the peer."""
         self._incoming.write(data)
@@ -141,6 +146,11 @@ class ClearText:
 
     def __init__(self) -> None:
         self._incoming = ssl.MemoryBIO()  # the standard library's queue of bytes that are written and read in pieces
+
+    @property
+    def pending(self) -> int:
+        """Bytes received that nobody has read yet."""
+        return self._incoming.pending
 
     def receive(self, data: memoryview) -> None:
         """Take bytes that came from the peer."""

@@ -50,6 +50,9 @@ transfers with several parts in flight each uses."""
 KEEPALIVE_SECONDS = 15.0
 """S3 closes idle connections after about 20 s; a request sent into that moment would fail."""
 
+TURN_BYTES = 1024 * 1024
+"""Bytes of one body that are sent before other tasks get their turn: about a millisecond's work over https."""
+
 SLICE_TIMEOUT_SLACK = 0.02
 """The fraction by which a slice's time may come out shorter."""
 
@@ -243,13 +246,17 @@ class _Outgoing:
         if self._body is None:
             return
         left = self._body.length
+        turn = TURN_BYTES
         for piece in self._body.chunks():
             left -= len(piece)
             self.all_handed_over = left <= 0
             self._allow(self._slice_timeout)
             yield piece
-            # A fast peer never fills the socket, and writing to it never yields to other tasks.
-            await asyncio.sleep(0)
+            turn -= len(piece)
+            if turn <= 0:
+                # A fast peer never fills the socket, and writing to it never yields to other tasks.
+                turn = TURN_BYTES
+                await asyncio.sleep(0)
         # From here on the session's own read timeout counts.
         self._allow(None)
 

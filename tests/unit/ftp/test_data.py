@@ -114,7 +114,7 @@ async def test_a_slow_consumer_pauses_the_sender_and_loses_nothing(kind: ssl.TLS
         sending = asyncio.create_task(send())
         while await moves(lambda: sent):
             assert not sending.done()
-        assert connection.bytes_received == 0
+        assert connection._codec.pending <= data_module._RECEIVE_BYTES + data_module._LEAST_RECEIVE_BYTES
         assert sent < len(content), "the sender was not slowed down"
         received = bytearray()
         while chunk := await read_some(connection):
