@@ -41,7 +41,7 @@ from aioftps3.s3.remote_credentials import Source, chosen_source
 from aioftps3.s3.retry import NO_RETRIES
 from aioftps3.s3.transport import AiohttpTransport, Transport
 from aioftps3.settings import Fault, Settings, SettingsError
-from aioftps3.storage import EmptiedDirectories, PathLocks, Tree
+from aioftps3.storage import EmptiedDirectories, Moves, PathLocks, Tree
 from aioftps3.storage.s3store import S3Store
 from aioftps3.tls import TlsContexts, tls_contexts
 
@@ -308,9 +308,10 @@ def tree_factory(settings: Settings, client: S3Client) -> Callable[[User], Tree]
     )
     locks = PathLocks()
     emptied = EmptiedDirectories()
+    moves = Moves()
 
     def open_tree(user: User) -> Tree:
-        return Tree(store, locks=locks, prefix=settings.prefix + user.prefix, emptied=emptied)
+        return Tree(store, locks=locks, prefix=settings.prefix + user.prefix, emptied=emptied, moves=moves)
 
     return open_tree
 

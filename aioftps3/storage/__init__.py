@@ -7,7 +7,8 @@ from aioftps3.storage.emptied import EmptiedDirectories
 from aioftps3.storage.entries import Entry
 from aioftps3.storage.files import ReadFile, WriteFile
 from aioftps3.storage.locks import PathLocks
+from aioftps3.storage.moves import Moves
 from aioftps3.storage.paths import ROOT, VirtualPath
 from aioftps3.storage.tree import Tree
 
-__all__ = ("ROOT", "EmptiedDirectories", "Entry", "PathLocks", "ReadFile", "Tree", "VirtualPath", "WriteFile")
+__all__ = ("ROOT", "EmptiedDirectories", "Entry", "Moves", "PathLocks", "ReadFile", "Tree", "VirtualPath", "WriteFile")

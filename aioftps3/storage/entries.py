@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from aioftps3.storage.paths import VirtualPath, join, name_of, valid_name
 from aioftps3.storage.store import ListPage, ObjectInfo
 
-__all__ = ("Entry", "PageMerger", "directory_entry", "file_entry")
+__all__ = ("Entry", "PageMerger", "directory_entry", "file_entry", "is_shown")
 
 _FOLDER_SUFFIX = "_$folder$"  # marker objects of Hadoop and of old S3 tools, beside the directory that they stand for
 
@@ -31,16 +31,31 @@ class Entry:
     """Seconds since the epoch; 0.0 where it is not known, as for most directories."""
     etag: str | None = None
     """Names this version of a file; None for directories."""
+    storage_class: str | None = None
+    """See `ObjectInfo.storage_class`."""
 
 
 def file_entry(path: VirtualPath, info: ObjectInfo) -> Entry:
     """The entry of the file that ``info`` is."""
-    return Entry(name=name_of(path), path=path, is_dir=False, size=info.size, modified=info.modified, etag=info.etag)
+    return Entry(
+        name=name_of(path),
+        path=path,
+        is_dir=False,
+        size=info.size,
+        modified=info.modified,
+        etag=info.etag,
+        storage_class=info.storage_class,
+    )
 
 
 def directory_entry(path: VirtualPath, marker: ObjectInfo | None = None) -> Entry:
     """The entry of a directory, which has a time when it has a marker."""
     return Entry(name=name_of(path), path=path, is_dir=True, modified=0.0 if marker is None else marker.modified)
+
+
+def is_shown(name: str) -> bool:
+    """Whether a listing shows what has this name in its directory, as a file or by what is below it."""
+    return valid_name(name.partition("/")[0]) and not name.endswith(_FOLDER_SUFFIX)
 
 
 class PageMerger:

@@ -1,63 +1,138 @@
-"""Moving all keys of a directory: copies, then deletes, as S3 has no rename.
+"""Moving and copying all keys of a directory, as S3 knows no directories.
 
-Nothing of the source is deleted before every copy is confirmed. When copying fails, the copies are taken away again, so
-that the rename can be repeated. One that is cut short leaves the whole source and a part of the target, or, if it was
-deleting already, the whole target and the last part of the source.
+A move has two halves. First every key is copied, several at once. Then, page by page, each source is deleted whose copy
+was confirmed and has been found under its new key.
+
+What stays true:
+- at any moment every file is whole under its old name, or under its new one, or under both;
+- nothing is deleted before everything has been copied, and nothing that is not what was copied;
+- a move that failed, or was cut off, leaves its copies, and the same move goes on from them: keys whose copies are
+  there are not copied again;
+- what was at the target before is neither replaced nor mixed with: see `DirectoryMove.compare`;
+- a directory of any size takes a page of its listing, what is on its way, and 8 bytes a key.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterable, Sequence
+import time
+from array import array
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, field
 
-from aioftps3.storage.errors import Changed, NotFound, StorageError
+from aioftps3.storage.errors import Changed, Exists, NotFound, NotSupported, StorageError
+from aioftps3.storage.moves import Moves
 from aioftps3.storage.store import DELETE_LIMIT, ObjectInfo, ObjectStore
 
-__all__ = ("COPIES_IN_FLIGHT", "copy_below", "delete_all", "keys_below")
+__all__ = ("COPIES_IN_FLIGHT", "DirectoryMove", "Progress", "delete_all", "keys_below", "pages_below", "reported")
 
-COPIES_IN_FLIGHT = 8
+COPIES_IN_FLIGHT = 16
 """Copies of one directory that run at the same time: enough to hide the latency of the store, few enough to leave
 connections to the other sessions."""
 
-UNDO_SECONDS = 10.0
-"""What taking copies away again may take: a client waits for its answer, and the store may be the reason for it."""
+PROGRESS_SECONDS = 10.0
+"""Time between two lines of the log about the same move."""
+
+ROUNDS = 3
+"""Times that files are taken along which somebody else brings into a directory, past our locks, while it moves."""
+
+_STRANGERS = 1000  # such files in one round; more are no accident
+
+_FINGERPRINT_MASK = 2**64 - 1
 
 log = logging.getLogger(__name__)
 
 
-async def keys_below(store: ObjectStore, prefix: str) -> AsyncIterator[ObjectInfo]:
-    """All objects whose keys begin with ``prefix``, those that no path leads to included."""
-    token: str | None = None
-    while True:
-        page = await store.list(prefix, token=token)
-        for info in page.objects:
-            yield info
-        token = page.next_token
-        if token is None:
-            return
+@dataclass(slots=True, kw_only=True)
+class Progress:
+    """How far a move or a copy has come."""
+
+    what: str
+    """"rename" or "copy"."""
+    source: str
+    target: str
+    began: float = field(default_factory=time.monotonic)
+    copied: int = 0
+    """Keys."""
+    size: int = 0
+    """Bytes that were copied."""
+    found: int = 0
+    """Keys whose copies were there already."""
+    deleted: int = 0
+    """Keys of the source."""
+
+    def add_bytes(self, count: int) -> None:
+        """Hear of bytes that were copied."""
+        self.size += count
+
+    @property
+    def seconds(self) -> float:
+        """Since the beginning."""
+        return time.monotonic() - self.began
+
+    def __str__(self) -> str:
+        found = f" and {self.found} found" if self.found else ""
+        return (
+            f"{self.what} of {self.source} to {self.target}: {self.copied} keys copied ({self.size / 2**20:.1f} MiB)"
+            f"{found}, {self.deleted} deleted, {self.seconds:.1f} s"
+        )
 
 
-async def copy_below(store: ObjectStore, source: str, target: str, *, keep: str | None = None) -> list[str]:
-    """Copy all keys that begin with ``source`` to ``target``; returns the source's keys.
-
-    When it returns, every copy was confirmed and has been found under its new key. When it fails, the copies that were
-    confirmed are deleted as far as the store lets that happen; not so when it is cancelled. ``keep``, a key of the
-    target that was there before, stays. Raises Changed when a source was replaced meanwhile or a copy is missing,
-    NotFound when a source was deleted; whatever else the store raises.
-    """
-    objects = [info async for info in keys_below(store, source)]
-    copied: list[ObjectInfo] = []
+@asynccontextmanager
+async def reported(progress: Progress, *, briefly: bool = False) -> AsyncIterator[None]:
+    """Say in the log every `PROGRESS_SECONDS` how far it is, and in the end how it ended; ``briefly``: the end only if
+    it took so long. The reason of a failure in the middle says that the work can go on."""
+    telling = asyncio.create_task(_tell(progress))
     try:
-        await _copy_all(store, objects, source, target, copied)
-        await _confirm(store, objects, source, target)
-    except NotFound:
-        # Someone else deletes the source, perhaps as the end of the same rename: then the copies are all there is.
+        yield
+    except BaseException as error:
+        if progress.copied or progress.size or progress.deleted:
+            log.warning("%s; stopped by %s", progress, type(error).__name__)
+        if isinstance(error, StorageError) and (progress.copied or progress.deleted):
+            error.reason += "; not finished, the same command goes on from here"
         raise
-    except StorageError:
-        await _undo(store, copied, source, target, keep)
-        raise
-    return [info.key for info in objects]
+    finally:
+        telling.cancel()
+        await asyncio.gather(telling, return_exceptions=True)
+    if not briefly or progress.seconds > PROGRESS_SECONDS:
+        log.info("%s; done", progress)
+
+
+async def _tell(progress: Progress) -> None:
+    while True:
+        await asyncio.sleep(PROGRESS_SECONDS)
+        log.info("%s so far", progress)
+
+
+async def pages_below(store: ObjectStore, prefix: str) -> AsyncGenerator[Sequence[ObjectInfo], None]:
+    """All objects whose keys begin with ``prefix``, those that no path leads to included, page by page; the next page
+    is on its way already. Close the iterator (`contextlib.aclosing`)."""
+    following: asyncio.Task[tuple[Sequence[ObjectInfo], str | None]] | None
+
+    async def fetch(token: str | None) -> tuple[Sequence[ObjectInfo], str | None]:
+        page = await store.list(prefix, token=token)
+        return page.objects, page.next_token
+
+    following = asyncio.create_task(fetch(None))
+    try:
+        while following is not None:
+            objects, token = await following
+            following = None if token is None else asyncio.create_task(fetch(token))
+            yield objects
+    finally:
+        if following is not None:
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
+
+
+async def keys_below(store: ObjectStore, prefix: str) -> AsyncGenerator[ObjectInfo, None]:
+    """The objects of `pages_below`, one by one. Close the iterator (`contextlib.aclosing`)."""
+    async with aclosing(pages_below(store, prefix)) as pages:
+        async for page in pages:
+            for info in page:
+                yield info
 
 
 async def delete_all(store: ObjectStore, keys: Sequence[str]) -> None:
@@ -66,52 +141,232 @@ async def delete_all(store: ObjectStore, keys: Sequence[str]) -> None:
         await store.delete(keys[start : start + DELETE_LIMIT])
 
 
-async def _copy_all(
-    store: ObjectStore, objects: Iterable[ObjectInfo], source: str, target: str, copied: list[ObjectInfo]
-) -> None:
-    """Copy, and note in ``copied`` what is confirmed. After a failure no copy is begun, but those on their way are
-    waited for: what became of a request that is cut off would be unknown."""
-    waiting = iter(objects)
-    failures: list[StorageError] = []
+class DirectoryMove:
+    """One move, or copy, of all keys that begin with the marker ``source`` to the marker ``target``.
 
-    async def copy_next() -> None:
-        for info in waiting:
-            try:
-                await store.copy(info, target + info.key[len(source) :])
-            except StorageError as error:
-                failures.append(error)
-            else:
-                copied.append(info)
-            if failures:
-                return
+    `compare`, if there is something at the target; then `move` or `copy`. ``moves`` is what the process remembers.
+    """
 
-    try:
-        async with asyncio.TaskGroup() as group:
-            for _ in range(COPIES_IN_FLIGHT):
-                group.create_task(copy_next())
-    except BaseExceptionGroup as faults:
-        raise faults.exceptions[0] from None
-    if failures:
-        raise next((error for error in failures if isinstance(error, NotFound)), failures[0])
+    def __init__(self, store: ObjectStore, source: str, target: str, *, moves: Moves, progress: Progress) -> None:
+        self._store = store
+        self._source = source
+        self._target = target
+        self._moves = moves
+        self._progress = progress
+        self._resumed = False
+        self._vanished = 0
+        self._failures: list[StorageError] = []
+        self._copied = array("Q")
+        """Fingerprints of the sources that have been copied, in the order of their listing."""
+
+    async def compare(self, *, deleting: bool) -> None:
+        """See that what is at the target is left over from the same move, and make this one go on from there.
+
+        It is, when keys that both sides have are proven to hold the same bytes, and one side has no key that the other
+        one lacks: either not everything had been copied, or, if the move was ``deleting``, not everything deleted.
+        Where this process remembers the move, both may have some. A target of nothing but a marker is an empty
+        directory, and may be there.
+
+        Raises Exists for everything else, and has changed nothing. NotSupported: the store lists keys in no order.
+        """
+        remembered = self._moves.is_unfinished(self._source, self._target)
+        common = only_source = only_target = 0
+        doubtful: list[tuple[ObjectInfo, ObjectInfo]] = []
+        async with aclosing(self._joined()) as pairs:
+            async for original, copy in pairs:
+                if original is None:
+                    only_target += copy is not None and copy.key != self._target
+                elif copy is None:
+                    only_source += original.key != self._source
+                elif original.key != self._source:
+                    common += 1
+                    if not _is_alike(original, copy):
+                        doubtful.append((original, copy))
+                if only_source and only_target and not remembered:
+                    raise Exists
+                if len(doubtful) == COPIES_IN_FLIGHT:
+                    await self._prove(doubtful)
+                    doubtful.clear()
+        await self._prove(doubtful)
+        half_deleted = deleting and common and not only_source
+        if only_target and not half_deleted and not (remembered and (common or not only_source)):
+            raise Exists
+        self._resumed = True
+
+    async def move(self) -> int:
+        """Copy, confirm and delete everything; returns how many keys that were.
+
+        Raises Changed when a copy is missing, or others keep bringing files; NotFound when all sources were deleted by
+        others; whatever the store raises.
+        """
+        self._moves.begin(self._source, self._target)
+        for _ in range(ROUNDS):
+            await self._copy_all()
+            if not await self._confirm(delete=True):
+                self._moves.end(self._source, self._target)
+                return len(self._copied)
+            self._resumed = False  # what is left is to be copied, whatever is at the target by now
+        raise Changed("others keep bringing files")
+
+    async def copy(self) -> int:
+        """Copy and confirm everything; returns how many keys that were. Raises as `move`; Changed also when a source
+        has come or changed meanwhile."""
+        self._moves.begin(self._source, self._target)
+        await self._copy_all()
+        if await self._confirm(delete=False):
+            raise Changed("files came or changed while they were copied")
+        self._moves.end(self._source, self._target)
+        return len(self._copied)
+
+    async def _copy_all(self) -> None:
+        """Copy what has no copy yet. After a failure no copy is begun, but those on their way are waited for: their
+        answers are worth remembering."""
+        self._copied = array("Q")
+        self._vanished = 0
+        slots = asyncio.Semaphore(COPIES_IN_FLIGHT)
+        try:
+            async with asyncio.TaskGroup() as group, aclosing(self._uncopied()) as objects:
+                try:
+                    async for info in objects:
+                        await slots.acquire()
+                        if self._failures:
+                            break
+                        group.create_task(self._copy_one(info, slots))
+                except StorageError as error:
+                    self._failures.append(error)
+        except BaseExceptionGroup as faults:
+            raise faults.exceptions[0] from None
+        if self._failures:
+            raise self._failures[0]
+        if self._vanished == len(self._copied) > 0:
+            raise NotFound
+
+    async def _copy_one(self, info: ObjectInfo, slots: asyncio.Semaphore) -> None:
+        try:
+            etag = await self._store.copy(info, self._new_key(info), copied=self._progress.add_bytes)
+        except NotFound:
+            self._vanished += 1  # somebody else has deleted it, perhaps as the end of the same move
+        except Changed:
+            pass  # it has another etag now, and so is left over for the next round
+        except StorageError as error:
+            self._failures.append(error)
+        else:
+            self._progress.copied += 1
+            if info.size and etag != info.etag:
+                self._moves.note(self._source, self._target, info, etag)
+        finally:
+            slots.release()
+
+    async def _uncopied(self) -> AsyncGenerator[ObjectInfo, None]:
+        """The sources that have no copy yet; each one's fingerprint is taken, also of the others."""
+        if not self._resumed:
+            async with aclosing(keys_below(self._store, self._source)) as objects:
+                async for info in objects:
+                    self._copied.append(_fingerprint(info))
+                    yield info
+            return
+        async with aclosing(self._joined()) as pairs:
+            async for original, copy in pairs:
+                if original is None:
+                    continue
+                self._copied.append(_fingerprint(original))
+                if copy is None:
+                    yield original
+                else:
+                    self._progress.found += 1
+
+    async def _confirm(self, *, delete: bool) -> int:
+        """Find the copies, and page by page delete their sources; returns how many sources are left because they came
+        or changed after they were listed for copying. Raises Changed when a copy is missing."""
+        position = left = 0
+        async with (
+            aclosing(pages_below(self._store, self._source)) as pages,
+            aclosing(keys_below(self._store, self._target)) as copies,
+        ):
+            async for page in pages:
+                keys: list[str] = []
+                for info in page:
+                    try:
+                        # Both listings have one order, so that this looks at a single number as a rule.
+                        position = self._copied.index(_fingerprint(info), position) + 1
+                    except ValueError:
+                        left += 1
+                        if left > _STRANGERS:
+                            raise Changed("others bring many files") from None
+                        continue
+                    await _find(copies, self._new_key(info), info.size)
+                    keys.append(info.key)
+                if delete:
+                    await delete_all(self._store, keys)
+                    self._progress.deleted += len(keys)
+        return left
+
+    async def _prove(self, pairs: Iterable[tuple[ObjectInfo, ObjectInfo]]) -> None:
+        """Raise Exists unless each second one holds the bytes of the first, whatever their etags say."""
+
+        async def is_copy(original: ObjectInfo, copy: ObjectInfo) -> bool:
+            if original.size != copy.size:
+                return False
+            if self._moves.knows(self._source, self._target, original, copy.etag):
+                return True
+            return await self._store.is_copy(original, copy)
+
+        answers = await asyncio.gather(*(is_copy(original, copy) for original, copy in pairs), return_exceptions=True)
+        for answer in answers:
+            if isinstance(answer, BaseException):
+                raise answer
+        if not all(answers):
+            raise Exists
+
+    async def _joined(self) -> AsyncGenerator[tuple[ObjectInfo | None, ObjectInfo | None], None]:
+        """Sources and targets side by side in the order of their keys, None where there is no counterpart."""
+        async with (
+            aclosing(_ordered(self._store, self._source)) as sources,
+            aclosing(_ordered(self._store, self._target)) as targets,
+        ):
+            source, target = await anext(sources, None), await anext(targets, None)
+            while source is not None or target is not None:
+                if source is not None and (target is None or source[0] < target[0]):
+                    yield source[1], None
+                    source = await anext(sources, None)
+                elif target is not None and (source is None or target[0] < source[0]):
+                    yield None, target[1]
+                    target = await anext(targets, None)
+                elif source is not None and target is not None:
+                    yield source[1], target[1]
+                    source, target = await anext(sources, None), await anext(targets, None)
+
+    def _new_key(self, info: ObjectInfo) -> str:
+        return self._target + info.key[len(self._source) :]
 
 
-async def _undo(store: ObjectStore, copied: Iterable[ObjectInfo], source: str, target: str, keep: str | None) -> None:
-    """Delete the copies whose sources still are what was copied; a failure is only logged."""
-    try:
-        async with asyncio.timeout(UNDO_SECONDS):
-            there = {info.key: info.etag async for info in keys_below(store, source)}
-            same = (target + info.key[len(source) :] for info in copied if there.get(info.key) == info.etag)
-            await delete_all(store, [key for key in same if key != keep])
-    except (StorageError, TimeoutError) as error:
-        log.warning("copies of a rename that failed stay below %s: %s", target, type(error).__name__)
+def _is_alike(original: ObjectInfo, copy: ObjectInfo) -> bool:
+    """Whether a listing shows that two objects hold the same bytes."""
+    return original.size == copy.size and (original.size == 0 or original.etag == copy.etag)
 
 
-async def _confirm(store: ObjectStore, objects: Iterable[ObjectInfo], source: str, target: str) -> None:
-    expected = {target + info.key[len(source) :]: info.size for info in objects}
-    if not expected:
-        return
-    async for info in keys_below(store, target):
-        if expected.get(info.key) == info.size:
-            del expected[info.key]
-    if expected:
-        raise Changed(f"{len(expected)} of the copies are missing, such as {min(expected)!r}")
+def _fingerprint(info: ObjectInfo) -> int:
+    return hash((info.key, info.etag)) & _FINGERPRINT_MASK
+
+
+async def _find(objects: AsyncIterator[ObjectInfo], key: str, size: int) -> None:
+    """Go on until an object has this key. Raises Changed when there is none, or it has another size."""
+    async for info in objects:
+        if info.key == key:
+            if info.size != size:
+                raise Changed(f"the copy {key!r} has another size")
+            return
+    raise Changed(f"the copy {key!r} is missing")
+
+
+async def _ordered(store: ObjectStore, prefix: str) -> AsyncGenerator[tuple[bytes, ObjectInfo], None]:
+    """The objects behind a marker, and the bytes of their keys without it. Raises NotSupported when they come in
+    another order than that of the bytes."""
+    last: bytes | None = None
+    async with aclosing(keys_below(store, prefix)) as objects:
+        async for info in objects:
+            name = info.key[len(prefix) :].encode("utf-8", "surrogateescape")
+            if last is not None and name <= last:
+                raise NotSupported("keys are listed in no order")
+            last = name
+            yield name, info

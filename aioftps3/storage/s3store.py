@@ -15,7 +15,7 @@ from aioftps3.s3 import errors as s3errors
 from aioftps3.s3 import models
 from aioftps3.s3.budget import ByteBudget
 from aioftps3.s3.client import S3Client
-from aioftps3.s3.copy import COPIES_IN_FLIGHT, SINGLE_COPY_BYTES, copy_any_size, is_copy
+from aioftps3.s3.copy import COPIES_IN_FLIGHT, COPY_PART_BYTES, SINGLE_COPY_BYTES, copy_any_size, is_copy
 from aioftps3.s3.download import Download
 from aioftps3.s3.parts import PART_BYTES
 from aioftps3.s3.ranges import Parallel
@@ -95,10 +95,10 @@ class S3Store:
 
     ``budget`` limits the bytes that all uploads of the process hold. A file of up to ``part_size`` bytes is uploaded in
     one request, of a longer one ``parts_in_flight`` parts are sent at once, which grow unless ``equal_parts``; one of
-    up to ``single_copy_bytes`` is copied in one request, a longer one in parts; ``copies_in_flight`` copy requests are
-    under way at once, whoever wants them. With ``no_overwrite`` neither a file nor a copy replaces an object:
-    OverwriteRefused. ``parallel`` lets large objects be read by several GETs at a time. ``clock`` gives seconds since
-    the epoch.
+    up to ``single_copy_bytes`` is copied in one request, a longer one in parts of ``copy_part_bytes``;
+    ``copies_in_flight`` copy requests are under way at once, whoever wants them. With ``no_overwrite`` neither a file
+    nor a copy replaces an object: OverwriteRefused. ``parallel`` lets large objects be read by several GETs at a time.
+    ``clock`` gives seconds since the epoch.
     """
 
     def __init__(
@@ -111,6 +111,7 @@ class S3Store:
         equal_parts: bool = False,
         no_overwrite: bool = False,
         single_copy_bytes: int = SINGLE_COPY_BYTES,
+        copy_part_bytes: int = COPY_PART_BYTES,
         copies_in_flight: int = COPIES_IN_FLIGHT,
         parallel: Parallel | None = None,
         clock: Callable[[], float] = time.time,
@@ -122,6 +123,7 @@ class S3Store:
         self._equal_parts = equal_parts
         self._if_none_match = "*" if no_overwrite else None
         self._single_copy_bytes = single_copy_bytes
+        self._copy_part_bytes = copy_part_bytes
         self._copy_slots = asyncio.Semaphore(copies_in_flight)
         self._parallel = parallel
         self._clock = clock
@@ -231,6 +233,7 @@ class S3Store:
             target,
             if_none_match=if_none_match,
             single_copy_bytes=self._single_copy_bytes,
+            part_bytes=self._copy_part_bytes,
             slots=self._copy_slots,
             copied=copied,
         )

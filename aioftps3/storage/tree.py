@@ -14,12 +14,14 @@ What stays true:
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 
 from aioftps3.storage.emptied import EmptiedDirectories
-from aioftps3.storage.entries import Entry, PageMerger, directory_entry, file_entry
+from aioftps3.storage.entries import Entry, PageMerger, directory_entry, file_entry, is_shown
 from aioftps3.storage.errors import (
+    Changed,
     Denied,
     Exists,
     IsADirectory,
@@ -30,6 +32,7 @@ from aioftps3.storage.errors import (
 )
 from aioftps3.storage.files import ReadFile, WriteFile
 from aioftps3.storage.locks import PathLocks
+from aioftps3.storage.moves import Moves
 from aioftps3.storage.paths import (
     ROOT,
     VirtualPath,
@@ -37,29 +40,48 @@ from aioftps3.storage.paths import (
     is_below,
     key_of,
     marker_of,
+    parent_of,
     valid_prefix,
 )
+from aioftps3.storage.recent import Recent
 from aioftps3.storage.removal import remove_below
-from aioftps3.storage.rename import copy_below, delete_all
+from aioftps3.storage.rename import DirectoryMove, Progress, reported
 from aioftps3.storage.store import DELETE_LIMIT, ListPage, ObjectInfo, ObjectStore
 
 __all__ = ("EmptiedDirectories", "Entry", "Tree")
 
+log = logging.getLogger(__name__)
+
 _PROBE_LIMIT = 16
 """Names on the page that looks for a file and a directory of one name: `name` is the first on it, and few names sort
 between that and `name/`."""
+
+_TOLD = 100  # directories with hidden names that one session's log tells of
+
+_UNSEEN = "directory not empty: objects are in it whose names cannot be shown"
+
+_LOOK_LIMIT = 100
+"""Names on the page that tells what is to be renamed, and of a directory of no more names everything: few enough to be
+as quick as a question for one name."""
 
 
 class Tree:
     """The files and directories under one root.
 
     ``prefix`` is the key prefix of the root: empty, or ending in a slash. ``locks`` has to be the same for all trees on
-    one bucket, and ``emptied`` may be. Every method raises NameInvalid for paths that no key can have, and the store's
-    own failures (Denied, Busy, Unavailable, Misconfigured, NotSupported) as they come.
+    one bucket; ``emptied`` and ``moves``, what the process remembers, should be. Every method raises NameInvalid for
+    paths that no key can have, and the store's own failures (Denied, Busy, Unavailable, Misconfigured, NotSupported) as
+    they come.
     """
 
     def __init__(
-        self, store: ObjectStore, *, locks: PathLocks, prefix: str = "", emptied: EmptiedDirectories | None = None
+        self,
+        store: ObjectStore,
+        *,
+        locks: PathLocks,
+        prefix: str = "",
+        emptied: EmptiedDirectories | None = None,
+        moves: Moves | None = None,
     ) -> None:
         if not valid_prefix(prefix):
             raise ValueError(f"not a key prefix of a directory: {prefix!r}")
@@ -67,8 +89,11 @@ class Tree:
         self._locks = locks
         self._prefix = prefix
         self._emptied = EmptiedDirectories() if emptied is None else emptied
+        self._moves = Moves() if moves is None else moves
+        self._recent = Recent(self._moves.watchers)
         self.hidden = 0
         """Keys and common prefixes that listings have left out because no path leads to them."""
+        self._told: set[str] = set()
 
     async def stat(self, path: VirtualPath) -> Entry:
         """The file or directory: one or two requests. Raises NotFound."""
@@ -126,10 +151,17 @@ class Tree:
                     return
                 page = await following
         finally:
-            self.hidden += merger.hidden
+            self._tell_of_hidden(marker, merger.hidden)
             if following is not None:
                 following.cancel()
                 await asyncio.gather(following, return_exceptions=True)
+
+    def _tell_of_hidden(self, marker: str, count: int) -> None:
+        """Count the names that a listing has left out, and say it in the log, of each directory once."""
+        self.hidden += count
+        if count and marker not in self._told and len(self._told) < _TOLD:
+            self._told.add(marker)
+            log.info("%d names in %s are not shown, because no path leads to them", count, marker or "the root")
 
     async def mkdir(self, path: VirtualPath) -> None:
         """Make a directory by its marker: two requests, rarely three. Raises Exists for a directory and for a file."""
@@ -140,17 +172,20 @@ class Tree:
             if marker in self._emptied or any(await self._occupants(key)):
                 raise Exists
             await self._store.put_marker(marker)
-            self._filled(path)
+            self._filled(path, is_dir=True)
 
     async def rmdir(self, path: VirtualPath) -> None:
         """Remove an empty directory: two requests at most. Raises NotEmpty, NotFound, NotADirectory; Denied for the
-        root. Keys that listings hide count as content."""
+        root. Keys that listings hide count as content, as nobody should delete what he has not seen."""
         if path == ROOT:
             raise Denied
         marker = self._marker(path)
         async with self._locked(path):
             found = await self._first_below(marker, 2)
-            if any(info.key != marker for info in found) or self._emptied.children(marker):
+            content = [info.key[len(marker) :] for info in found if info.key != marker]
+            if content and not any(is_shown(name) for name in content):
+                raise NotEmpty(reason=_UNSEEN)
+            if content or self._emptied.children(marker):
                 raise NotEmpty
             if found:
                 self._leaving(path)
@@ -175,6 +210,7 @@ class Tree:
                 await self.stat_file(path)
                 raise NotADirectory
             self._leaving(path)
+            self._recent.clear()
             count = await remove_below(self._store, marker, page, removed)
             for directory in (*self._emptied.below(marker), marker):
                 self._emptied.forget(directory)
@@ -190,37 +226,62 @@ class Tree:
                 await self._stat_directory(path)
                 raise IsADirectory
             self._leaving(path)
+            self._recent.gone(key)
             await self._store.delete((key,))
 
     async def rename_source(self, path: VirtualPath) -> Entry:
-        """The entry to give to `rename`: as `stat`. Raises NotFound; Denied for the root."""
+        """The entry to give to `rename` or `copy`: a file or a directory. Raises NotFound; Denied for the root.
+
+        One request, none for a file that this tree stored a moment ago, two or three in a directory of many entries.
+        """
         if path == ROOT:
             raise Denied
-        return await self.stat(path)
+        key, parent = self._key(path), self._marker(parent_of(path))
+        marker = key + "/"
+        self._recent.forget()
+        stored = self._recent.file(key)
+        if stored is not None:
+            return stored
+        if self._recent.is_crowded(parent):
+            return await self.stat(path)
+        # Not HeadObject, because this tells besides which names of the same directory are directories.
+        page = await self._first_page(parent, delimiter="/", limit=_LOOK_LIMIT)
+        if page.next_token is None:
+            self._recent.saw(parent, page.prefixes)
+        else:
+            self._recent.found_crowded(parent)
+        info = next((info for info in page.objects if info.key == key), None)
+        if info is not None:
+            return file_entry(path, info)
+        if marker in page.prefixes:
+            return directory_entry(path)
+        if page.next_token is not None:
+            return await self.stat(path)
+        if marker not in self._emptied:
+            raise NotFound
+        return directory_entry(path)
 
     async def rename(self, source: Entry, target: VirtualPath) -> None:
         """Give a file or a directory another path; a path's own name is no error.
 
-        A file: a look for a directory of the new name, a copy and a delete, three requests; it replaces a file of that
-        name. Raises IsADirectory, because the file could not be seen behind a directory; NotFound or Changed when the
-        source is not the one that `rename_source` saw.
+        A file: a look for a directory of the new name, unless `rename_source` has seen that there is none, a copy and a
+        delete; it replaces a file of that name. Raises IsADirectory, because the file could not be seen behind a
+        directory; NotFound or Changed when the source is not the one that `rename_source` saw.
 
-        A directory: every key below it is copied (8 at a time) and confirmed, then all of them are deleted. Raises
-        Exists when the target is a file, or a directory with something in it; NotFound; Changed. When copying fails,
-        nothing of the source has been deleted, and the copies are deleted (not those of a source that vanished), so
-        that it can be repeated; when it is cut short, what was copied stays, and while deleting that is everything.
+        A directory: every key below it is copied, several at a time, those that no path leads to included; then all
+        are deleted whose copies are there. Raises Exists when the target is a file, or a directory with something in
+        it; NotFound; Changed. After a failure, or when it was cut short, every file is whole under its old name or its
+        new one, and the same rename goes on where it stopped: see `DirectoryMove`.
         """
+        if source.path != target:
+            await self._move(source, target, deleting=True)
+
+    async def copy(self, source: Entry, target: VirtualPath) -> None:
+        """Copy a file or a directory inside the store, with the requests, the rules and the errors of `rename`, but
+        that nothing is deleted. Raises Exists for a copy onto itself."""
         if source.path == target:
-            return
-        if source.path == ROOT:
-            raise Denied
-        if target == ROOT:
             raise Exists
-        if is_below(target, source.path):
-            raise NameInvalid("a path cannot be moved to below itself")
-        move = self._rename_directory if source.is_dir else self._rename_file
-        async with self._locked(source.path, target):
-            await move(source, target)
+        await self._move(source, target, deleting=False)
 
     def open_read(self, path: VirtualPath, offset: int = 0) -> ReadFile:
         """A file to read from ``offset`` on; nothing happens before it is entered, which is exactly one request.
@@ -244,40 +305,92 @@ class Tree:
             path,
             self._store.open_write(self._key(path), expected_size=expected_size),
             lock=lambda: self._locked(path),
-            committed=lambda _: self._filled(path),
+            committed=lambda info: self._stored(path, info),
         )
 
-    async def _rename_file(self, source: Entry, target: VirtualPath) -> None:
-        marker = self._key(target) + "/"
-        if marker in self._emptied or await self._first_below(marker, 1):
-            raise IsADirectory
-        key = self._key(source.path)
-        info = ObjectInfo(key=key, size=source.size, etag=source.etag or "", modified=source.modified)
-        await self._store.copy(info, self._key(target))
-        self._leaving(source.path)
-        self._filled(target)
-        await self._store.delete((key,))
+    async def _move(self, source: Entry, target: VirtualPath, *, deleting: bool) -> None:
+        if source.path == ROOT:
+            raise Denied
+        if target == ROOT or (source.is_dir and is_below(source.path, target)):
+            raise Exists
+        if is_below(target, source.path):
+            raise NameInvalid("a path cannot be moved to below itself")
+        work = self._move_directory if source.is_dir else self._move_file
+        with self._moves.attempt(self._key(source.path), self._key(target)) as attempt:
+            async with self._locked(source.path, target):
+                # A client that lost patience and sent the same again waits here for its first command.
+                if not (deleting and attempt.overtaken):
+                    await work(source, target, deleting=deleting)
 
-    async def _rename_directory(self, source: Entry, target: VirtualPath) -> None:
+    async def _move_file(self, source: Entry, target: VirtualPath, *, deleting: bool) -> None:
+        key, marker = self._key(source.path), self._key(target) + "/"
+        unseen = not self._recent.is_no_directory(marker)
+        self._recent.forget()
+        if marker in self._emptied or (unseen and await self._first_below(marker, 1)):
+            raise IsADirectory
+        await self._copy_file(source, target, deleting=deleting)
+        if deleting:
+            self._leaving(source.path)
+        self._filled(target)
+        if deleting:
+            await self._store.delete((key,))
+
+    async def _copy_file(self, source: Entry, target: VirtualPath, *, deleting: bool) -> None:
+        key = self._key(source.path)
+        stored = self._recent.file(key) is source
+        self._recent.gone(key)
+        try:
+            await self._copy_version(source, target, deleting=deleting)
+        except (Changed, NotFound):
+            if not stored:
+                raise
+            # Nobody has looked at the file since it was stored: it is the one that is there now.
+            await self._copy_version(await self.stat_file(source.path), target, deleting=deleting)
+
+    async def _copy_version(self, source: Entry, target: VirtualPath, *, deleting: bool) -> None:
+        key, new_key = self._key(source.path), self._key(target)
+        info = ObjectInfo(
+            key=key,
+            size=source.size,
+            etag=source.etag or "",
+            modified=source.modified,
+            storage_class=source.storage_class,
+        )
+        progress = _progress(key, new_key, deleting=deleting)
+        async with reported(progress, briefly=True):
+            await self._store.copy(info, new_key, copied=progress.add_bytes)
+
+    async def _move_directory(self, source: Entry, target: VirtualPath, *, deleting: bool) -> None:
         old, new = self._marker(source.path), self._marker(target)
+        self._recent.forget()
         is_file, is_directory = await self._occupants(self._key(target))
         if is_file or self._emptied.children(new):
             raise Exists
-        if is_directory and any(info.key != new for info in await self._first_below(new, 2)):
-            raise Exists
-        keys = await copy_below(self._store, old, new, keep=new if is_directory else None)
-        if not keys:
+        progress = _progress(old, new, deleting=deleting)
+        move = DirectoryMove(self._store, old, new, moves=self._moves, progress=progress)
+        if deleting:
+            self._leaving(source.path)
+        try:
+            async with reported(progress):
+                if is_directory:
+                    await move.compare(deleting=deleting)
+                count = await (move.move() if deleting else move.copy())
+        finally:
+            self._recent.clear()
+            if progress.copied:
+                self._filled(target, is_dir=True)
+        if not count:
             if old not in self._emptied:
                 raise NotFound
             if not is_directory:
                 await self._store.put_marker(new)
-        self._leaving(source.path)
-        self._filled(target)
-        await delete_all(self._store, keys)
+            self._filled(target, is_dir=True)
         for marker in self._emptied.below(old):
             self._emptied.remember(new + marker[len(old) :])
-            self._emptied.forget(marker)
-        self._emptied.forget(old)
+            if deleting:
+                self._emptied.forget(marker)
+        if deleting:
+            self._emptied.forget(old)
 
     async def _stat_directory(self, path: VirtualPath) -> Entry:
         if path == ROOT:
@@ -332,11 +445,22 @@ class Tree:
         for directory in ancestors(path)[1:]:
             self._emptied.remember(self._marker(directory))
 
-    def _filled(self, path: VirtualPath) -> None:
+    def _filled(self, path: VirtualPath, *, is_dir: bool = False) -> None:
         """Something exists at ``path`` now: the directories above it do so by themselves."""
         for directory in ancestors(path):
             self._emptied.forget(self._marker(directory))
         self._emptied.forget(self._key(path) + "/")
+        self._recent.gone(self._key(path))
+        self._moves.watchers.made(self._marker(path) if is_dir else self._key(path))
+
+    def _stored(self, path: VirtualPath, info: ObjectInfo) -> None:
+        """A file has been written."""
+        self._filled(path)
+        self._recent.stored(self._key(path), file_entry(path, info))
+
+
+def _progress(source: str, target: str, *, deleting: bool) -> Progress:
+    return Progress(what="rename" if deleting else "copy", source=source, target=target)
 
 
 def _is_empty(page: ListPage) -> bool:

@@ -82,7 +82,7 @@ KINDS: dict[str, Kind] = {
 REQUESTS: dict[str, tuple[str, ...]] = {
     "upload": ("PutObject", "CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload", "AbortMultipartUpload"),
     "download": ("GetObject",),
-    "rename": ("HeadObject", "ListObjectsV2", "CopyObject", "DeleteObject"),
+    "rename": ("ListObjectsV2", "CopyObject", "DeleteObject"),
     "delete": ("HeadObject", "DeleteObject"),
 }
 """What each operation asks of S3 under its own key."""

@@ -138,14 +138,14 @@ def test_making_and_removing_cost_at_most_two(session: ftplib.FTP_TLS, embedded:
 
 
 @pytest.mark.parametrize("existing", [False, True], ids=["to a new name", "over an existing file"])
-def test_renaming_a_file_is_four_requests(
+def test_renaming_a_file_is_three_requests(
     session: ftplib.FTP_TLS, embedded: EmbeddedBackend, folder: str, existing: bool
 ) -> None:
     embedded.put(f"{folder}/one", b"1")
     if existing:
         embedded.put(f"{folder}/two", b"2")
     session.rename(f"{folder}/one", f"{folder}/two")
-    assert embedded.operations() == ["HeadObject", "ListObjectsV2", "CopyObject", "DeleteObject"]
+    assert embedded.operations() == ["ListObjectsV2", "CopyObject", "DeleteObject"]
     assert embedded.read(f"{folder}/two") == b"1"
 
 
@@ -201,3 +201,26 @@ def test_what_asks_s3_nothing(session: ftplib.FTP_TLS, embedded: EmbeddedBackend
     ):
         session.voidcmd(command)
     assert embedded.operations() == []
+
+
+def test_storing_a_file_under_another_name_and_renaming_it_is_four_requests(
+    session: ftplib.FTP_TLS, embedded: EmbeddedBackend, folder: str
+) -> None:
+    """To any directory, of any size."""
+    embedded.put_many([f"{folder}/final/{number}" for number in range(300)])
+    embedded.clear_requests()
+    store(session, f"{folder}/temporary/one", b"1")
+    session.rename(f"{folder}/temporary/one", f"{folder}/final/two")
+    assert embedded.operations() == ["PutObject", "ListObjectsV2", "CopyObject", "DeleteObject"]
+
+
+def test_renaming_a_directory_is_a_copy_for_each_file_and_a_few_requests(
+    session: ftplib.FTP_TLS, embedded: EmbeddedBackend, folder: str
+) -> None:
+    embedded.put_many([f"{folder}/old/{number}" for number in range(50)])
+    embedded.clear_requests()
+    session.rename(f"{folder}/old", f"{folder}/new")
+    operations = embedded.operations()
+    assert operations.count("CopyObject") == 50
+    assert operations.count("DeleteObjects") == 1
+    assert operations.count("ListObjectsV2") == len(operations) - 51 == 5

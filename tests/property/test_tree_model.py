@@ -20,6 +20,7 @@ from aioftps3.storage.errors import (
     NotEmpty,
     NotFound,
     StorageError,
+    Unavailable,
 )
 from aioftps3.storage.locks import PathLocks
 from aioftps3.storage.paths import ROOT, VirtualPath, ancestors, is_below, parent_of
@@ -54,6 +55,12 @@ class Model:
         return below
 
 
+def _moved(path: VirtualPath, source: VirtualPath, target: VirtualPath) -> VirtualPath:
+    """Where a path is after a rename."""
+    inside = path == source or is_below(path, source)
+    return VirtualPath(target + path[len(source) :]) if inside else path
+
+
 class TreeMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
@@ -61,7 +68,9 @@ class TreeMachine(RuleBasedStateMachine):
         self.model = Model()
         self.store = MemoryStore()
         self.locks = PathLocks()
-        self.tree = Tree(self.store, locks=self.locks)
+        self.emptied = EmptiedDirectories()
+        self.prefix = ""
+        self.tree = Tree(self.store, locks=self.locks, emptied=self.emptied)
 
     def teardown(self) -> None:
         self.loop.close()
@@ -87,14 +96,15 @@ class TreeMachine(RuleBasedStateMachine):
         self, files: list[tuple[VirtualPath, bytes]], markers: list[VirtualPath], page_limit: int, prefix: str
     ) -> None:
         self.store.page_limit = page_limit
-        self.tree = Tree(self.store, locks=self.locks, prefix=prefix, emptied=EmptiedDirectories())
+        self.prefix = prefix
+        self.tree = Tree(self.store, locks=self.locks, prefix=prefix, emptied=self.emptied)
         self.store.seed("elsewhere/a", b"not below the root")
         for path, data in files:
-            self.store.seed(prefix + path[1:], data)
+            self.store.seed(prefix + path[1:], data, token=path)
             self.model.files[path] = data
             self.model.add_parents(path)
         for path in markers:
-            self.store.seed(prefix + path[1:] + "/")
+            self.store.seed(prefix + path[1:] + "/", token=path)
             self.model.directories.add(path)
             self.model.add_parents(path)
         if not prefix:
@@ -181,41 +191,134 @@ class TreeMachine(RuleBasedStateMachine):
 
     @rule(source=PATHS, goal=PATHS)
     def rename(self, source: VirtualPath, goal: VirtualPath) -> None:
-        model = self.model
-        if source in model.files:
-            if goal in model.directories:
-                return  # not looked for, as it would cost a request
-            error = NameInvalid if is_below(goal, source) else None
-            self.expect(error, self._rename(source, goal))
-            if error is None:
-                model.files[goal] = model.files.pop(source)
-                model.add_parents(goal)
-            return
-        problem: type[StorageError] | None = None
-        if source not in model.directories:
-            problem = NotFound
-        elif source == goal:
-            problem = None
-        elif is_below(goal, source):
-            problem = NameInvalid
-        elif goal in model.files or (goal in model.directories and model.is_used(goal)):
-            problem = Exists
+        problem = self._problem(source, goal, deleting=True)
         self.expect(problem, self._rename(source, goal))
         if problem is None and source != goal:
             self._move(source, goal)
 
-    def _move(self, source: VirtualPath, target: VirtualPath) -> None:
-        def moved(path: VirtualPath) -> VirtualPath:
-            inside = path == source or is_below(path, source)
-            return VirtualPath(target + path[len(source) :]) if inside else path
+    @rule(source=PATHS, goal=PATHS)
+    def copy(self, source: VirtualPath, goal: VirtualPath) -> None:
+        problem = self._problem(source, goal, deleting=False)
+        self.expect(problem, self._copy(source, goal))
+        if problem is None:
+            self._move(source, goal, keeping=True)
 
-        files, self.model.files = self.model.files, {}
-        self.model.files = {moved(path) if is_below(path, source) else path: data for path, data in files.items()}
-        self.model.directories = {moved(path) for path in self.model.directories}
-        self.model.add_parents(target)
+    @rule(
+        source=PATHS,
+        goal=PATHS,
+        at=st.integers(1, 20),
+        when=st.sampled_from(["before", "after"]),
+        restarted=st.booleans(),
+        plain_etags=st.booleans(),
+    )
+    def rename_with_a_fault_and_again(
+        self, source: VirtualPath, goal: VirtualPath, at: int, when: str, restarted: bool, plain_etags: bool
+    ) -> None:
+        """At every moment every file is whole under one of its names, and repeating ends what was begun."""
+        if source in self.model.files and source in self.model.directories:
+            return  # after the file, the same rename would mean the directory
+        problem = self._problem(source, goal, deleting=True)
+        files = dict(self.model.files)
+        if source in files and source != goal:
+            files.pop(goal, None)  # it is replaced
+        requests = 0
+        failed: type[StorageError] | None = None
+
+        def nothing_is_lost(*_: str) -> None:
+            for path, data in files.items():
+                assert data in (self._content(path), self._content(_moved(path, source, goal)))
+
+        def fail(operation: str, key: str, happening: str) -> None:
+            nonlocal requests
+            nothing_is_lost()
+            requests += happening == when
+            if requests == at and happening == when:
+                raise Unavailable
+
+        self.store.plain_etags = plain_etags
+        self.store.point = fail
+        try:
+            self.run(self._rename(source, goal))
+        except StorageError as error:
+            failed = type(error)
+        self.store.plain_etags = True
+        self.store.point = nothing_is_lost
+        if restarted and plain_etags:
+            self.tree = Tree(self.store, locks=self.locks, prefix=self.prefix, emptied=self.emptied)
+        if failed is not None and problem is None and source != goal:
+            try:
+                self.run(self._rename(source, goal))
+            except NotFound:
+                assert not [path for path in files if self._content(path) and _moved(path, source, goal) != path]
+        elif failed is not None:
+            assert failed in (problem, Unavailable)
+        self.store.point = lambda *_: None
+        if problem is None and source != goal:
+            self._move(source, goal)
+            self._forget_what_nothing_shows()
+
+    def _forget_what_nothing_shows(self) -> None:
+        """A request that acted although it failed may have taken the last key of a directory, which is not remembered
+        then."""
+        for directory in sorted(self.model.directories, reverse=True):
+            if not self.run(self.tree.is_dir(directory)):
+                assert not self.model.is_used(directory)
+                self.model.directories.remove(directory)
+
+    def _problem(self, source: VirtualPath, goal: VirtualPath, *, deleting: bool) -> type[StorageError] | None:
+        """What a rename or a copy has to be refused with."""
+        model = self.model
+        if source not in model.files and source not in model.directories:
+            return NotFound
+        if source == goal:
+            return None if deleting else Exists
+        if source not in model.files and is_below(source, goal):
+            return Exists
+        if is_below(goal, source):
+            return NameInvalid
+        if source in model.files:
+            return IsADirectory if goal in model.directories else None
+        if goal in model.files or (
+            goal in model.directories and model.is_used(goal) and not self._is_left_over(source, goal, deleting)
+        ):
+            return Exists
+        return None
+
+    def _is_left_over(self, source: VirtualPath, goal: VirtualPath, deleting: bool) -> bool:
+        """Whether what is at the goal could have been left there by the same rename."""
+        ours, theirs = self._below(source), self._below(goal)
+        if any(ours[key] != theirs[key] for key in ours.keys() & theirs.keys()):
+            return False
+        if self.emptied.children(self.prefix + goal[1:] + "/"):
+            return False
+        return theirs.keys() <= ours.keys() or (deleting and bool(ours) and ours.keys() <= theirs.keys())
+
+    def _below(self, directory: VirtualPath) -> dict[str, bytes]:
+        marker = self.prefix + directory[1:] + "/"
+        contents = self.store.contents.items()
+        return {key[len(marker) :]: data for key, data in contents if key.startswith(marker) and key != marker}
+
+    def _content(self, path: VirtualPath) -> bytes | None:
+        return self.store.contents.get(self.prefix + path[1:])
+
+    def _move(self, source: VirtualPath, target: VirtualPath, *, keeping: bool = False) -> None:
+        model = self.model
+        if source in model.files:
+            model.files[target] = model.files[source] if keeping else model.files.pop(source)
+            model.add_parents(target)
+            return
+        files = {_moved(path, source, target): data for path, data in model.files.items() if is_below(path, source)}
+        kept = {path: data for path, data in model.files.items() if keeping or not is_below(path, source)}
+        model.files = {**kept, **files}
+        directories = {_moved(path, source, target) for path in model.directories}
+        model.directories = directories | (model.directories if keeping else set())
+        model.add_parents(target)
 
     async def _rename(self, source: VirtualPath, target: VirtualPath) -> None:
         await self.tree.rename(await self.tree.rename_source(source), target)
+
+    async def _copy(self, source: VirtualPath, target: VirtualPath) -> None:
+        await self.tree.copy(await self.tree.rename_source(source), target)
 
     @rule(path=ANY_PATH)
     def list_and_stat(self, path: VirtualPath) -> None:

@@ -26,6 +26,7 @@ from aioftps3.ftp.server import FtpsServer
 from aioftps3.s3 import completion, sender
 from aioftps3.s3.budget import ByteBudget
 from aioftps3.s3.client import S3Client
+from aioftps3.s3.copy import SINGLE_COPY_BYTES
 from aioftps3.s3.credentials import StaticCredentials
 from aioftps3.s3.models import Endpoint
 from aioftps3.s3.ranges import Pace, Parallel
@@ -92,6 +93,7 @@ class Scene:
     budget: ByteBudget
     locks: PathLocks
     tree: Tree
+    """What clients get that log in from now on."""
     running: Running
     clock_offset: float = 0.0
     """Seconds that S3's clock is ahead."""
@@ -210,6 +212,7 @@ async def fault_scene(
     retry: RetryPolicy = QUICK_RETRY,
     require_tls: RequireTls = RequireTls.CONTROL_AND_DATA,
     ends_by_itself: bool = True,
+    single_copy_bytes: int = SINGLE_COPY_BYTES,
     **config: Any,
 ) -> AsyncIterator[Scene]:
     """A gateway and its S3; further options are FtpConfig's.
@@ -217,6 +220,7 @@ async def fault_scene(
     ``read_timeout``: how long S3 may be silent, in seconds, also at Complete and Copy. ``download_streams``: with more
     than one, S3 always counts as the slower side, and files of three parts or more are read in ranges of a part.
     ``ends_by_itself``: sessions must end by the end of their clients alone, before the server is closed.
+    ``single_copy_bytes``: larger files are copied in parts of `PART`.
     """
     tasks, sockets = asyncio.all_tasks(), open_sockets()
     scenes: list[Scene] = []
@@ -257,6 +261,8 @@ async def fault_scene(
             part_size=PART,
             parts_in_flight=parts_in_flight,
             parallel=parallel if download_streams > 1 else None,
+            single_copy_bytes=single_copy_bytes,
+            copy_part_bytes=PART,
         )
         tree = Tree(store, locks=locks)
         ftp = {"hosts": (HOST,), "port": 0, "implicit_port": 0, "data_ports": _spare_ports(DATA_PORTS), **config}
@@ -264,7 +270,7 @@ async def fault_scene(
             FtpConfig(require_tls=require_tls, **ftp),
             contexts=server_contexts(),
             authenticator=EnvironmentUser(LOGIN, PASSWORD),
-            open_tree=lambda _: tree,
+            open_tree=lambda _: scenes[0].tree,
         )
         await server.start()
         running = Running(server, FtpStore(), client_context(), [])

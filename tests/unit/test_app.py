@@ -36,7 +36,7 @@ from aioftps3.s3.transport import AiohttpTransport, Request, Response
 from aioftps3.s3.upload import Upload
 from aioftps3.settings import SettingsError, load
 from aioftps3.storage import VirtualPath, s3store
-from aioftps3.storage.errors import Exists
+from aioftps3.storage.errors import Exists, IsADirectory
 
 SECRET = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
 PASSWORD = "correct horse battery staple"
@@ -186,6 +186,13 @@ async def test_trees_of_all_sessions_share_their_locks_and_what_was_emptied() ->
         await making
         with pytest.raises(Exists):
             await again
+
+        # A directory that one session makes is known to a rename of another one, which has not seen it.
+        s3.put("f", b"")
+        source = await one.rename_source(VirtualPath("/f"))
+        await other.mkdir(VirtualPath("/newer"))
+        with pytest.raises(IsADirectory):
+            await one.rename(source, VirtualPath("/newer"))
         await transport.close()
 
 

@@ -392,8 +392,8 @@ async def test_copy_keeps_tags_but_goes_to_the_storage_class_of_the_request(
     headers = {"x-amz-tagging": "a=b", "x-amz-storage-class": "STANDARD_IA"}
     await client.send("PUT", "key", body=b"data", headers=headers)
     copy = {"x_amz_copy_source": f"{BUCKET}/key", "x_amz_metadata_directive": directive}
-    await client.put("default", **copy)
-    await client.put("named", **copy, x_amz_storage_class="ONEZONE_IA")
+    await client.put("default", b"", **copy)
+    await client.put("named", b"", **copy, x_amz_storage_class="ONEZONE_IA")
     default, named = [(await client.send("HEAD", key)).headers for key in ("default", "named")]
     assert default["x-amz-tagging-count"] == named["x-amz-tagging-count"] == "1"
     assert "x-amz-storage-class" not in default

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from contextlib import aclosing
 
 import pytest
@@ -91,6 +92,37 @@ class TestList:
         scene = Scene("d/", "d//x", "d/../x", "d/.", "d/\n", "d/ok", "d/x_$folder$")
         assert await scene.names("/d") == ["ok"]
         assert scene.tree.hidden == 4
+
+    async def test_hidden_keys_are_told_in_the_log_of_each_directory_once(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        scene = Scene("d//x", "d/..", "d/e/\x01", "d/f", "/", "x\udcff", page_limit=1)
+        with caplog.at_level(logging.INFO, logger="aioftps3.storage"):
+            for _ in range(3):
+                assert await scene.names("/") == ["d/"]
+                assert await scene.names("/d") == ["e/", "f"]
+                assert await scene.names("/d/e") == []
+        assert [record.getMessage().partition(",")[0] for record in caplog.records] == [
+            "2 names in the root are not shown",
+            "2 names in d/ are not shown",
+            "1 names in d/e/ are not shown",
+        ]
+        assert scene.tree.hidden == 15
+
+    async def test_names_that_differ_in_normalisation_only_are_different_files(self) -> None:
+        """macOS writes é as two characters, others as one; S3 keeps what it gets, and so do we."""
+        one, two = "/caf\u00e9", "/cafe\u0301"
+        scene = Scene()
+        await scene.write(one, b"one")
+        await scene.write(two, b"two")
+        assert sorted(await scene.names("/")) == sorted((one[1:], two[1:]))
+        await scene.rename(one, "/other")
+        assert scene.store.contents == {"other": b"one", two[1:]: b"two"}
+        await scene.rename(two, one)
+        assert await scene.names("/") == [one[1:], "other"]
+        await scene.tree.mkdir(path(two))
+        with pytest.raises(NotFound):
+            await scene.tree.unlink(path("/cafe"))
 
     async def test_pages_come_one_at_a_time_with_the_next_one_on_its_way(self) -> None:
         scene = Scene(*(f"d/{number}" for number in range(6)), page_limit=2)
@@ -222,6 +254,24 @@ class TestRmdir:
             await scene.tree.rmdir(path("/a"))
         assert scene.keys == keys
         assert scene.store.operations() == ["ListObjectsV2"]
+
+    @pytest.mark.parametrize("hidden", ["a//", "a//x", "a/../x", "a/.", "a/\x01", "a/\udcff", "a/b_$folder$"])
+    @pytest.mark.parametrize("marker", [(), ("a/",)])
+    async def test_content_that_cannot_be_shown_is_not_deleted_and_the_reason_says_so(
+        self, hidden: str, marker: tuple[str, ...]
+    ) -> None:
+        scene = Scene(*marker, hidden)
+        assert await scene.names("/a") == []
+        with pytest.raises(NotEmpty) as caught:
+            await scene.tree.rmdir(path("/a"))
+        assert "cannot be shown" in caught.value.reason
+        assert scene.keys == [*marker, hidden]
+
+    async def test_content_that_is_shown_needs_no_explanation(self) -> None:
+        scene = Scene("a/f")
+        with pytest.raises(NotEmpty) as caught:
+            await scene.tree.rmdir(path("/a"))
+        assert caught.value.reason == NotEmpty.words
 
     async def test_an_empty_page_that_is_not_the_last_does_not_mean_empty(self) -> None:
         scene = Scene("a/", "a/f", page_limit=1)

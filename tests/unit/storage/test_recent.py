@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import gc
+
+import pytest
+
+from aioftps3.storage.entries import Entry
+from aioftps3.storage.paths import VirtualPath
+from aioftps3.storage.recent import SEEN_SECONDS, STORED_SECONDS, Recent, Watchers
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def entry(name: str) -> Entry:
+    return Entry(name=name, path=VirtualPath(f"/{name}"), is_dir=False)
+
+
+def test_a_stored_file_is_known_for_a_while() -> None:
+    clock = Clock()
+    recent = Recent(Watchers(), clock)
+    recent.stored("d/f", entry("f"))
+    clock.now = STORED_SECONDS
+    assert recent.file("d/f") == entry("f")
+    assert recent.file("d/g") is None
+    clock.now += 1
+    assert recent.file("d/f") is None
+
+
+def test_a_file_that_may_be_another_is_not_known() -> None:
+    recent = Recent(Watchers())
+    recent.stored("f", entry("f"))
+    recent.gone("f")
+    recent.gone("f")
+    assert recent.file("f") is None
+    recent.stored("f", entry("f"))
+    recent.clear()
+    assert recent.file("f") is None
+
+
+def test_only_the_last_files_are_known() -> None:
+    recent = Recent(Watchers())
+    for number in range(100):
+        recent.stored(f"{number}", entry("f"))
+        recent.stored("again", entry("f"))
+    known = [number for number in range(100) if recent.file(f"{number}")]
+    assert known == list(range(100 - len(known), 100))
+    assert len(known) == 15
+    assert recent.file("again")
+
+
+@pytest.mark.parametrize("parent", ["", "home/d/"])
+def test_what_was_no_directory_is_none_for_a_moment(parent: str) -> None:
+    clock = Clock()
+    recent = Recent(Watchers(), clock)
+    assert not recent.is_no_directory(parent + "x/")
+    recent.saw(parent, [parent + "dir/"])
+    clock.now = SEEN_SECONDS
+    assert recent.is_no_directory(parent + "x/")
+    assert not recent.is_no_directory(parent + "dir/")
+    assert recent.is_no_directory(parent + "x/y/")
+    assert not recent.is_no_directory(parent + "dir/y/")
+    assert not recent.is_no_directory(parent)
+    assert recent.is_no_directory("elsewhere/x/") is (parent == "")
+    clock.now += 1
+    assert not recent.is_no_directory(parent + "x/")
+
+
+def test_directories_that_are_made_meanwhile_are_heard_of() -> None:
+    watchers = Watchers()
+    recent, other = Recent(watchers), Recent(watchers)
+    recent.saw("d/", [])
+    for key in ("d/made/", "d/implicit/a/b", "d/file", "e/x/", "elsewhere"):
+        watchers.made(key)
+    assert not recent.is_no_directory("d/made/")
+    assert not recent.is_no_directory("d/implicit/")
+    assert recent.is_no_directory("d/file/")
+    other.saw("d/", [])
+    assert other.is_no_directory("d/made/"), "it was not there any more"
+    recent.forget()
+    assert not recent.is_no_directory("d/file/")
+
+
+def test_nobody_is_kept_for_being_told() -> None:
+    watchers = Watchers()
+    recent = Recent(watchers)
+    recent.saw("", [])
+    del recent
+    gc.collect()
+    watchers.made("x/")
+    assert len(watchers._all) == 0
+
+
+def test_crowded_directories_are_remembered_within_a_bound() -> None:
+    recent = Recent(Watchers())
+    recent.found_crowded("d/")
+    assert recent.is_crowded("d/")
+    assert not recent.is_crowded("e/")
+    for number in range(1000):
+        recent.found_crowded(f"{number}/")
+    assert sum(recent.is_crowded(f"{number}/") for number in range(1000)) <= 100
