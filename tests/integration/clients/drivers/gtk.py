@@ -18,7 +18,7 @@ _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class Gftp(Client):
-    """gFTP without its window."""
+    """gFTP without its window. It keeps its settings in .gftp of the account, whatever HOME says."""
 
     name = "gFTP"
     source = "Debian gftp-text"
@@ -40,6 +40,7 @@ class Gftp(Client):
         "mirror up again": "it compares nothing",
         "mirror down again": "it compares nothing",
         "time up": "it sends no times",
+        "time down": "the times of its files are an hour off, now and then: it leaves summer time to chance",
         "name: blank last": "its text mode cuts blanks off the ends of commands",
         "name: brackets": "its text mode takes every name for a pattern",
     }

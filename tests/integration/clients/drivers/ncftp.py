@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tests.integration.clients.client import Client, ClientFailed, Cost, process, where_is
@@ -53,10 +53,15 @@ class Ncftp(Client):
         login.write_text(f"host {HOST}\nuser {self.access.login}\npass {self.access.password}\n")
         return login
 
+    @property
+    def _environment(self) -> Mapping[str, str]:
+        """Its settings: it looks for them where /etc/passwd says, not where HOME does."""
+        return {"NCFTPDIR": str(self.home)}
+
     def _shell(self, *commands: str) -> str:
         opening = f"open -u {self.access.login} -p {self.access.password} -P {self.access.port} {HOST}"
         script = "\n".join([opening, *commands, "bye", ""])
-        said = process(["ncftp"], home=self.home, stdin=script, accepted=range(256))
+        said = process(["ncftp"], home=self.home, stdin=script, environment=self._environment, accepted=range(256))
         _, logged_in, said = said.partition("Logged in to")
         if not logged_in:
             raise ClientFailed(said)
@@ -67,7 +72,7 @@ class Ncftp(Client):
 
     def _tool(self, tool: str, *arguments: str | Path) -> None:
         options = ["-f", str(self._login()), "-P", str(self.access.port), "-V", "-r", "1"]
-        process([tool, *options, *arguments], home=self.home)
+        process([tool, *options, *arguments], home=self.home, environment=self._environment)
 
     def list(self, directory: str) -> Sequence[str]:
         return self._shell(f"ls -1 {_quoted(directory)}").splitlines()
