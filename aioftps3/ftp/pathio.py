@@ -303,13 +303,18 @@ class S3PathIO(AbstractPathIO[PurePosixPath]):
 
     @_path_io
     async def rename_source(self, path: PurePosixPath) -> Entry:
-        """What RNFR names; hand it to `rename_entry`."""
+        """What RNFR or SITE CPFR names; hand it to `rename_entry` or `copy_entry`."""
         return await self.tree.rename_source(virtual(path))
 
     @_path_io
     async def rename_entry(self, source: Entry, target: PurePosixPath) -> None:
         """Give the file or directory another name; a file there is replaced."""
         await self.tree.rename(source, virtual(target))
+
+    @_path_io
+    async def copy_entry(self, source: Entry, target: PurePosixPath) -> None:
+        """Copy the file or directory inside the store; a file there is replaced."""
+        await self.tree.copy(source, virtual(target))
 
     @_path_io
     async def rename(self, source: PurePosixPath, destination: PurePosixPath) -> PurePosixPath:

@@ -121,6 +121,7 @@ class Session:
         self.allocated: int | None = None
         """Bytes that ALLO announced for the next STOR."""
         self.rename_source: Entry | None = None
+        self.copy_source: Entry | None = None
         self.facts: tuple[str, ...] = DEFAULT_FACTS
         self.only_extended_passive = False
         self.listener: DataEndpoint | None = None
@@ -174,6 +175,7 @@ class Session:
         self.authenticated = False
         self.cwd = paths.ROOT
         self.rename_source = None
+        self.copy_source = None
         self.restart_offset = 0
         self.allocated = None
         self.set_listener(None)

@@ -123,10 +123,12 @@ async def copy_any_size(
 async def _create(client: S3Client, source: ObjectInfo, key: str, tags: Mapping[str, str], token: str) -> str:
     """Begin the upload of a copy in parts."""
     like = dataclasses.replace(source, storage_class=kept_storage_class(source.storage_class))
+    metadata = {name: requests.sendable(value) for name, value in source.metadata.items()}
+    metadata[SOURCE_METADATA] = _bare(source.etag)
     return await client.create_multipart_upload(
         key,
         content_type=source.content_type,
-        metadata=completion.with_token({**source.metadata, SOURCE_METADATA: _bare(source.etag)}, token),
+        metadata=completion.with_token(metadata, token),
         headers=requests.likeness(like, tags),
     )
 

@@ -1,5 +1,6 @@
 """Values -> the headers of requests. Pure."""
 
+import base64
 from collections.abc import Mapping, Sequence
 
 from aioftps3.s3 import uri
@@ -24,6 +25,14 @@ def description(content_type: str | None, metadata: Mapping[str, str] | None) ->
     if content_type is not None:
         pairs.append(("Content-Type", content_type))
     return tuple(pairs)
+
+
+def sendable(text: str) -> str:
+    """A value of user metadata as S3 takes it: what is no ASCII is encoded (RFC 2047 section 4.1). S3 answers such
+    values in this form, too; some stores answer them as bytes."""
+    if text.isascii():
+        return text
+    return f"=?UTF-8?B?{base64.b64encode(text.encode('utf-8', 'surrogateescape')).decode()}?="
 
 
 def storage_class(name: str | None) -> Pairs:

@@ -22,8 +22,9 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 
-from aioftps3.storage.errors import Changed, Exists, NotFound, NotSupported, StorageError
+from aioftps3.storage.errors import Changed, Exists, NameInvalid, NotFound, NotSupported, StorageError
 from aioftps3.storage.moves import Moves
+from aioftps3.storage.paths import KEY_BYTES
 from aioftps3.storage.store import DELETE_LIMIT, ObjectInfo, ObjectStore
 
 __all__ = ("COPIES_IN_FLIGHT", "DirectoryMove", "Progress", "delete_all", "keys_below", "pages_below", "reported")
@@ -39,6 +40,9 @@ ROUNDS = 3
 """Times that files are taken along which somebody else brings into a directory, past our locks, while it moves."""
 
 _STRANGERS = 1000  # such files in one round; more are no accident
+
+_ANY_BYTES = ("utf-8", "surrogateescape")
+"""How keys are encoded: some stores have keys that are no UTF-8."""
 
 _FINGERPRINT_MASK = 2**64 - 1
 
@@ -73,10 +77,10 @@ class Progress:
         return time.monotonic() - self.began
 
     def __str__(self) -> str:
-        found = f" and {self.found} found" if self.found else ""
+        found = f" and {self.found} found there" if self.found else ""
         return (
-            f"{self.what} of {self.source} to {self.target}: {self.copied} keys copied ({self.size / 2**20:.1f} MiB)"
-            f"{found}, {self.deleted} deleted, {self.seconds:.1f} s"
+            f"{self.what} of {self.source} to {self.target}: copied {self.copied} ({self.size / 2**20:.1f} MiB)"
+            f"{found}, deleted {self.deleted}, {self.seconds:.1f} s"
         )
 
 
@@ -260,10 +264,12 @@ class DirectoryMove:
     async def _uncopied(self) -> AsyncGenerator[ObjectInfo, None]:
         """The sources that have no copy yet; each one's fingerprint is taken, also of the others."""
         if not self._resumed:
-            async with aclosing(keys_below(self._store, self._source)) as objects:
-                async for info in objects:
-                    self._copied.append(_fingerprint(info))
-                    yield info
+            async with aclosing(pages_below(self._store, self._source)) as pages:
+                async for page in pages:
+                    self._check_names(page)
+                    for info in page:
+                        self._copied.append(_fingerprint(info))
+                        yield info
             return
         async with aclosing(self._joined()) as pairs:
             async for original, copy in pairs:
@@ -274,6 +280,13 @@ class DirectoryMove:
                     yield original
                 else:
                     self._progress.found += 1
+
+    def _check_names(self, objects: Iterable[ObjectInfo]) -> None:
+        """Raise NameInvalid when a new key would be too long; most directories are a page, and then nothing is copied
+        in vain."""
+        longer = len(self._target.encode()) - len(self._source.encode())
+        if longer > 0 and any(len(info.key.encode(*_ANY_BYTES)) + longer > KEY_BYTES for info in objects):
+            raise NameInvalid(reason="a file name in it would be too long")
 
     async def _confirm(self, *, delete: bool) -> int:
         """Find the copies, and page by page delete their sources; returns how many sources are left because they came
@@ -365,7 +378,7 @@ async def _ordered(store: ObjectStore, prefix: str) -> AsyncGenerator[tuple[byte
     last: bytes | None = None
     async with aclosing(keys_below(store, prefix)) as objects:
         async for info in objects:
-            name = info.key[len(prefix) :].encode("utf-8", "surrogateescape")
+            name = info.key[len(prefix) :].encode(*_ANY_BYTES)
             if last is not None and name <= last:
                 raise NotSupported("keys are listed in no order")
             last = name

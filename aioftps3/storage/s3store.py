@@ -192,8 +192,11 @@ class S3Store:
     async def copy(self, source: ObjectInfo, target: str, *, copied: Callable[[int], None] | None = None) -> str:
         """CopyObject; HeadObject and UploadPartCopy for an object that is too large for it. If-Match the source's
         ETag. With ``no_overwrite`` also HeadObject of the target, because stores that do not know conditions on copies
-        either refuse or ignore them."""
-        if self._if_none_match is not None and await self.head(target) is not None:
+        either refuse or ignore them; a target that is a copy already, as after a rename that could not delete, is left
+        as it is."""
+        if self._if_none_match is not None and (there := await self.head(target)) is not None:
+            if await self.is_copy(source, there):
+                return there.etag
             raise errors.OverwriteRefused
         known = models.ObjectInfo(
             key=source.key,

@@ -359,6 +359,7 @@ class Tree:
         progress = _progress(key, new_key, deleting=deleting)
         async with reported(progress, briefly=True):
             await self._store.copy(info, new_key, copied=progress.add_bytes)
+            progress.copied = 1
 
     async def _move_directory(self, source: Entry, target: VirtualPath, *, deleting: bool) -> None:
         old, new = self._marker(source.path), self._marker(target)

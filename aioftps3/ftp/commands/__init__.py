@@ -41,7 +41,7 @@ def command_table() -> Mapping[str, Command]:
 
 def features(table: Mapping[str, Command], config: FtpConfig) -> tuple[str, ...]:
     """The lines of FEAT: what works here and is no part of RFC 959 (RFC 2389 section 3)."""
-    offered = (command for command in table.values() if command.works(config))
+    offered = (command for command in (*table.values(), *site.SUBCOMMANDS.values()) if command.works(config))
     return tuple(sorted({command.feature for command in offered if command.feature is not None}))
 
 

@@ -37,6 +37,22 @@ async def chmod(_session: Session, argument: str) -> Reply:
     return Reply(200, "Accepted; S3 keeps no modes.")
 
 
+async def cpfr(session: Session, argument: str) -> Reply:
+    """SITE CPFR: remember what SITE CPTO copies."""
+    session.copy_source = None
+    session.copy_source = await session.path_io.rename_source(session.resolve(argument))
+    return Reply(350, "Ready for SITE CPTO.")
+
+
+async def cpto(session: Session, argument: str) -> Reply:
+    """SITE CPTO: a file or a directory is copied on S3's side; an existing file of that name is replaced."""
+    source, session.copy_source = session.copy_source, None
+    if source is None:
+        return Reply(503, "Send SITE CPFR first.")
+    await session.path_io.copy_entry(source, session.resolve(argument))
+    return Reply(250, "Copied.")
+
+
 COMMANDS = (
     Command(
         verb="SITE",
@@ -59,6 +75,24 @@ SUBCOMMANDS: Mapping[str, Command] = MappingProxyType(
                 summary="accepted, and nothing else: S3 keeps no modes",
                 reference="-",
                 argument_required=True,
+            ),
+            Command(
+                verb="SITE CPFR",
+                handler=cpfr,
+                syntax="SITE CPFR <path>",
+                summary="what to copy, inside the bucket",
+                reference="-",
+                argument_required=True,
+                feature="SITE COPY",
+            ),
+            Command(
+                verb="SITE CPTO",
+                handler=cpto,
+                syntax="SITE CPTO <path>",
+                summary="the name of the copy; a file of that name is replaced",
+                reference="-",
+                argument_required=True,
+                feature="SITE COPY",
             ),
             Command(
                 verb="SITE HELP",

@@ -67,6 +67,14 @@ async def test_a_copy_in_parts_is_given_all_that_a_single_copy_keeps() -> None:
     assert header(create, "x-amz-storage-class") == "STANDARD_IA"
 
 
+async def test_metadata_that_is_no_ascii_is_sent_as_s3_takes_it() -> None:
+    fake = store()
+    foreign = replace(source(), metadata={"a": "ü ñ", "b": "\udcff", "c": "=?UTF-8?q?=C3=BC?="})
+    await copy_any_size(client_of(fake), foreign, "t", single_copy_bytes=50, part_bytes=50)
+    kept = {name: fake.metadata["t"][name] for name in "abc"}
+    assert kept == {"a": "=?UTF-8?B?w7wgw7E=?=", "b": "=?UTF-8?B?/w==?=", "c": "=?UTF-8?q?=C3=BC?="}
+
+
 async def test_tags_that_cannot_be_read_are_not_lost_silently() -> None:
     fake = store()
     fake.always["GetObjectTagging"] = Answered(403, "AccessDenied")

@@ -9,7 +9,16 @@ from contextlib import aclosing, suppress
 import pytest
 
 from aioftps3.storage import rename
-from aioftps3.storage.errors import Changed, Denied, Exists, NotFound, NotSupported, StorageError, Unavailable
+from aioftps3.storage.errors import (
+    Changed,
+    Denied,
+    Exists,
+    NameInvalid,
+    NotFound,
+    NotSupported,
+    StorageError,
+    Unavailable,
+)
 from aioftps3.storage.moves import Moves
 from aioftps3.storage.rename import (
     COPIES_IN_FLIGHT,
@@ -157,6 +166,20 @@ class TestMove:
         with pytest.raises(Unavailable):
             await bench.move()
         assert bench.store.in_flight.total() == 0
+
+    async def test_keys_that_would_be_too_long_are_refused_before_anything_is_copied(self) -> None:
+        keys = {"a/f": b"", "a/\udcff": b"", "a/" + "é" * 511: b""}
+        for target, fits in (("b/", True), ("bb/", False)):
+            store = MemoryStore(keys)
+            move = DirectoryMove(
+                store, "a/", target, moves=Moves(), progress=Progress(what="rename", source="a/", target=target)
+            )
+            if fits:
+                assert await move.move() == 3
+            else:
+                with pytest.raises(NameInvalid):
+                    await move.move()
+                assert store.contents == keys
 
     async def test_a_fault_of_our_own_is_not_hidden(self) -> None:
         bench = Bench({"a/b": b""})
@@ -505,7 +528,7 @@ class TestReports:
                 look()
                 await asyncio.wait_for(told.wait(), 10)
         lines = [record.getMessage() for record in caplog.records]
-        assert lines[1].startswith("rename of a/ to b/: 7 keys copied (3.0 MiB) and 2 found, 0 deleted, ")
+        assert lines[1].startswith("rename of a/ to b/: copied 7 (3.0 MiB) and 2 found there, deleted 0, ")
         assert lines[1].endswith("s so far")
         assert lines[-1].endswith("; done")
 
@@ -528,7 +551,7 @@ class TestReports:
         (record,) = caplog.records
         assert record.levelname == "WARNING"
         assert "stopped by Unavailable" in record.getMessage()
-        assert f": {bench.progress.copied} keys copied" in record.getMessage()
+        assert f": copied {bench.progress.copied} (" in record.getMessage()
 
     async def test_a_failure_before_anything_was_done_is_an_ordinary_one(
         self, caplog: pytest.LogCaptureFixture

@@ -348,6 +348,21 @@ async def test_without_overwriting_a_copy_replaces_nothing(careful: Scene, size:
     assert careful.server.read("other") == DATA[:size]
 
 
+@pytest.mark.parametrize("size", [5, 600 * KIB])
+async def test_without_overwriting_what_is_a_copy_already_needs_no_other(careful: Scene, size: int) -> None:
+    """A rename that could copy and not delete is repeated, and goes on."""
+    await write_all(careful.store.open_write("k"), DATA[:size])
+    source = await careful.store.head("k")
+    assert source is not None
+    etag = await careful.store.copy(source, "target")
+    careful.server.clear()
+    assert await careful.store.copy(source, "target") == etag
+    assert {request.operation for request in careful.server.requests} == {"HeadObject"}
+    careful.server.put("target", bytes(size))
+    with pytest.raises(errors.OverwriteRefused):
+        await careful.store.copy(source, "target")
+
+
 async def test_without_overwriting_a_target_that_comes_meanwhile_is_kept(careful: Scene) -> None:
     async def intercept(call: Call, proceed: Proceed) -> Answer:
         if call.operation == "CopyObject":

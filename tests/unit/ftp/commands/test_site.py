@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from aioftps3.ftp.commands.site import SUBCOMMANDS
-from tests.support.ftp_session import running_server
+from tests.support.ftp_session import FtpStore, running_server
 
 
 @pytest.mark.parametrize(
@@ -40,3 +40,23 @@ async def test_help_on_site_lists_its_commands(line: str) -> None:
         assert [row.partition(":")[0].strip().partition(" <")[0] for row in lines] == [
             f"SITE {name}" for name in SUBCOMMANDS
         ]
+
+
+async def test_files_and_directories_are_copied_inside_the_bucket() -> None:
+    """WinSCP duplicates files so, where FEAT has SITE COPY."""
+    async with running_server(store=FtpStore({"a": b"1", "b": b"2", "dir/x": b"3"})) as running:
+        client = await running.client()
+        assert await client.codes(
+            "SITE CPFR a", "SITE CPTO b", "site cpfr dir", "site cpto two words", "SITE CPFR a", "SITE CPTO dir",
+        ) == [350, 250, 350, 250, 350, 550]  # fmt: skip
+        assert running.store.contents == {"a": b"1", "b": b"1", "dir/x": b"3", "two words/x": b"3"}
+
+
+async def test_site_cpto_needs_site_cpfr_and_only_once() -> None:
+    async with running_server(store=FtpStore({"a": b"1"})) as running:
+        client = await running.client()
+        assert await client.codes(
+            "SITE CPTO b", "SITE CPFR none", "SITE CPTO b", "SITE CPFR a", "SITE CPTO b", "SITE CPTO c",
+            "SITE CPFR", "SITE CPTO", "SITE CPFR /", "SITE CPFR a", "RNTO c",
+        ) == [503, 550, 503, 350, 250, 503, 501, 501, 550, 350, 503]  # fmt: skip
+        assert running.store.contents == {"a": b"1", "b": b"1"}

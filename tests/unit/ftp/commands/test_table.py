@@ -75,6 +75,7 @@ def test_feat_lists_what_works_and_nothing_else() -> None:
         "PROT",
         "REST STREAM",
         "RMDA",
+        "SITE COPY",
         "SIZE",
         "TVFS",
         "UTF8",
