@@ -87,6 +87,7 @@ CELLS: tuple[Cell, ...] = (
         "Times, interruptions, trees",
         *("time down", ("time up", "time up", "MFMT")),
         *("abort get", "abort put", "mirror up", "mirror down", "mirror up again", "mirror down again"),
+        ("mirror by times", "mirror by times", "MFMT"),
         "several at once",
     ),
 )

@@ -106,6 +106,8 @@ class Client(ABC):
         """``home`` is an empty directory of the client's own, for its settings."""
         self.access = access
         self.home = home
+        self.by_times = False
+        """Whether `mirror_up` is to compare times too: the server keeps those of the client."""
 
     # -- what is installed ------------------------------------------------------------------------------------------
 
@@ -215,6 +217,8 @@ class Client(ABC):
                 return cls.cannot.get(cell.name, "it has no TLS" if mode != "clear" else "it insists on TLS")
         if cell.name == "data resumes TLS" and "explicit" not in cls.modes:
             return "it has no TLS"
+        if cell.name == "mirror by times":
+            return cls.cannot.get("mirror up again") or cls.cannot.get("time up")
         return cls.cannot.get(cell.name) or cls.cannot.get(cell.column)
 
     @classmethod

@@ -286,6 +286,17 @@ def test_a_tree_that_is_there_is_not_sent_again(scene: Scene) -> None:
     assert scene.meter.end().count("STOR") == FILES_IN_TREE
 
 
+@pytest.mark.cell("mirror by times", times="modified")
+def test_a_tree_whose_times_are_kept_is_compared_by_them(scene: Scene) -> None:
+    scene.client.by_times = True
+    again = _mirrored_up(scene)
+    again()
+    assert scene.meter.end().count("STOR") == FILES_IN_TREE
+    os.utime(scene.local / "tree" / "one", (OLD, OLD))
+    again()
+    assert scene.meter.end().count("STOR") == FILES_IN_TREE + 1
+
+
 def _mirrored_down(scene: Scene) -> Callable[[], None]:
     for name, content in TREE.items():
         scene.embedded.put_old(f"{scene.folder}/tree/{name}", content, OLD)

@@ -137,7 +137,7 @@ class Gvfs(Client):
     def version(cls) -> str:
         return re.sub(r"[-+].*$", "", process(["dpkg-query", "-W", "-f", "${Version}", "gvfs"], home=Path("/")))
 
-    def _gio(self, *commands: Sequence[str | Path]) -> str:
+    def _gio(self, *commands: Sequence[str | Path], stdin: Path | None = None) -> str:
         scheme = "ftp" if not self.access.encrypted else "ftpis" if self.access.implicit else "ftps"
         root = f"{scheme}://{self.access.login}@{HOST}:{self.access.port}"
         answers = self.home / "answers"
@@ -148,7 +148,8 @@ class Gvfs(Client):
             words = [
                 f"{root}/{quote(word[1:])}" if str(word).startswith("\0") else str(word) for word in map(str, command)
             ]
-            lines.append(shlex.join(["gio", *words]) + " >>shown 2>said")
+            source = f" <{shlex.quote(str(stdin))}" if stdin is not None else ""
+            lines.append(f"{shlex.join(['gio', *words])}{source} >>shown 2>said")
         script = "\n".join(["umask 077", *lines, f"gio mount -u {root} >unmounted 2>&1"])
         bus = ["dbus-run-session", "--", "sh", "-c", script]
         environment = {"XDG_RUNTIME_DIR": str(self.home), "GVFS_REMOTE_VOLUME_MONITOR_IGNORE": "1"}
@@ -171,7 +172,7 @@ class Gvfs(Client):
         self._gio(["copy", f"\0{remote}", local])
 
     def append(self, local: Path, remote: str) -> None:
-        raise NotImplementedError
+        self._gio(["save", "--append", f"\0{remote}"], stdin=local)
 
     def rename(self, old: str, new: str) -> None:
         self._gio(["move", f"\0{old}", f"\0{new}"])

@@ -106,7 +106,8 @@ class Lftp(Client):
         self._lftp(*slowly, then)
 
     def mirror_up(self, local: Path, remote: str) -> None:
-        self._lftp(f"mirror --reverse --ignore-time {_quoted(local)} {_quoted(remote)}")
+        compared = "" if self.by_times else "--ignore-time"
+        self._lftp(f"mirror --reverse {compared} {_quoted(local)} {_quoted(remote)}")
 
     def mirror_down(self, remote: str, local: Path) -> None:
         self._lftp(f"mirror {_quoted(remote)} {_quoted(local)}")

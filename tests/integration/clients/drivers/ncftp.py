@@ -89,7 +89,8 @@ class Ncftp(Client):
     def resume_put(self, local: Path, remote: str) -> None:
         folder, _, name = remote.rpartition("/")
         (self.home / name).write_bytes(local.read_bytes())
-        self._tool("ncftpput", "-z", folder, self.home / name)
+        # Without -s, which is without sendfile, it begins at 0 again in the local file.
+        self._tool("ncftpput", "-z", "-s", folder, self.home / name)
 
     def append(self, local: Path, remote: str) -> None:
         folder, _, name = remote.rpartition("/")
