@@ -399,6 +399,7 @@ async def test_a_store_without_conditions_on_copies_is_looked_into_first(careful
     assert source is not None
     await careful.store.copy(source, "target")
     assert careful.server.read("target") == b"data"
+    careful.server.put("target", b"old")
     with pytest.raises(errors.OverwriteRefused):
         await careful.store.copy(source, "target")
 
