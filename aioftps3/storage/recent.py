@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Iterable
 from weakref import WeakSet
 
 from aioftps3.storage.entries import Entry
@@ -59,7 +59,7 @@ class Recent:
         self._crowded: set[str] = set()
         self._parent: str | None = None
         self._directories: set[str] = set()
-        self._seen = 0.0
+        self._seen: float | None = None
 
     def stored(self, key: str, entry: Entry) -> None:
         """The tree has stored this file."""
@@ -81,16 +81,28 @@ class Recent:
         when, entry = self._files.get(key, (0.0, None))
         return entry if entry is not None and self._clock() - when <= STORED_SECONDS else None
 
-    def saw(self, parent: str, directories: Collection[str]) -> None:
-        """These, by their markers, are all directories in the one of the marker ``parent``."""
+    def looks_into(self, parent: str) -> None:
+        """The store is being asked what is in the directory of this marker: from now on, directories that are made
+        there are heard of."""
         self._parent = parent
-        self._directories = set(directories)
-        self._seen = self._clock()
+        self._directories.clear()
+        self._seen = None
         self._watchers.add(self)
+
+    def saw(self, directories: Iterable[str], *, whole: bool) -> None:
+        """There are these directories, by their markers, in the one that was looked into; ``whole``: and no others."""
+        if whole:
+            self._directories.update(directories)
+            self._seen = self._clock()
+        elif self._parent is not None:
+            if len(self._crowded) >= _CROWDED:
+                self._crowded.clear()
+            self._crowded.add(self._parent)
 
     def forget(self) -> None:
         """What was seen of directories is not good any more."""
         self._parent = None
+        self._seen = None
         self._watchers.remove(self)
 
     def heard(self, key: str) -> None:
@@ -100,7 +112,7 @@ class Recent:
 
     def is_no_directory(self, marker: str) -> bool:
         """Whether it is known that there is no directory of this marker."""
-        if self._parent is None or self._clock() - self._seen > SEEN_SECONDS:
+        if self._parent is None or self._seen is None or self._clock() - self._seen > SEEN_SECONDS:
             return False
         is_below = marker.startswith(self._parent) and marker != self._parent
         return is_below and self._within(marker) not in self._directories
@@ -108,12 +120,6 @@ class Recent:
     def is_crowded(self, parent: str) -> bool:
         """Whether a look at this directory has shown only a part of it."""
         return parent in self._crowded
-
-    def found_crowded(self, parent: str) -> None:
-        """A look at this directory has shown only a part of it."""
-        if len(self._crowded) >= _CROWDED:
-            self._crowded.clear()
-        self._crowded.add(parent)
 
     def _within(self, key: str) -> str:
         """The marker of the directory right in the seen one that a key is below, or is the marker of."""

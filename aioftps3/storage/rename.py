@@ -18,7 +18,7 @@ import asyncio
 import logging
 import time
 from array import array
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -148,18 +148,31 @@ async def delete_all(store: ObjectStore, keys: Sequence[str]) -> None:
 class DirectoryMove:
     """One move, or copy, of all keys that begin with the marker ``source`` to the marker ``target``.
 
-    `compare`, if there is something at the target; then `move` or `copy`. ``moves`` is what the process remembers.
+    `compare`, if there is something at the target; then `move` or `copy`. ``moves`` is what the process remembers;
+    ``leaving`` is called before sources are deleted.
     """
 
-    def __init__(self, store: ObjectStore, source: str, target: str, *, moves: Moves, progress: Progress) -> None:
+    def __init__(
+        self,
+        store: ObjectStore,
+        source: str,
+        target: str,
+        *,
+        moves: Moves,
+        progress: Progress,
+        leaving: Callable[[], None] = lambda: None,
+    ) -> None:
         self._store = store
         self._source = source
         self._target = target
         self._moves = moves
         self._progress = progress
+        self._leaving = leaving
         self._resumed = False
         self._vanished = 0
         self._failures: list[StorageError] = []
+        self._proven = array("Q")
+        """Fingerprints of the pairs that `compare` had to ask the store about, in the order of their listing."""
         self._copied = array("Q")
         """Fingerprints of the sources that have been copied, in the order of their listing."""
 
@@ -186,6 +199,7 @@ class DirectoryMove:
                     common += 1
                     if not _is_alike(original, copy):
                         doubtful.append((original, copy))
+                        self._proven.append(_fingerprint(original, copy.etag))
                 if only_source and only_target and not remembered:
                     raise Exists
                 if len(doubtful) == COPIES_IN_FLIGHT:
@@ -208,7 +222,7 @@ class DirectoryMove:
             await self._copy_all()
             if not await self._confirm(delete=True):
                 self._moves.end(self._source, self._target)
-                return len(self._copied)
+                return self._progress.copied + self._progress.found
             self._resumed = False  # what is left is to be copied, whatever is at the target by now
         raise Changed("others keep bringing files")
 
@@ -220,13 +234,12 @@ class DirectoryMove:
         if await self._confirm(delete=False):
             raise Changed("files came or changed while they were copied")
         self._moves.end(self._source, self._target)
-        return len(self._copied)
+        return self._progress.copied + self._progress.found
 
     async def _copy_all(self) -> None:
         """Copy what has no copy yet. After a failure no copy is begun, but those on their way are waited for: their
         answers are worth remembering."""
         self._copied = array("Q")
-        self._vanished = 0
         slots = asyncio.Semaphore(COPIES_IN_FLIGHT)
         try:
             async with asyncio.TaskGroup() as group, aclosing(self._uncopied()) as objects:
@@ -242,7 +255,7 @@ class DirectoryMove:
             raise faults.exceptions[0] from None
         if self._failures:
             raise self._failures[0]
-        if self._vanished == len(self._copied) > 0:
+        if self._vanished and not (self._progress.copied or self._progress.found):
             raise NotFound
 
     async def _copy_one(self, info: ObjectInfo, slots: asyncio.Semaphore) -> None:
@@ -271,6 +284,7 @@ class DirectoryMove:
                         self._copied.append(_fingerprint(info))
                         yield info
             return
+        position = 0
         async with aclosing(self._joined()) as pairs:
             async for original, copy in pairs:
                 if original is None:
@@ -278,8 +292,13 @@ class DirectoryMove:
                 self._copied.append(_fingerprint(original))
                 if copy is None:
                     yield original
-                else:
-                    self._progress.found += 1
+                    continue
+                if original.key != self._source and not _is_alike(original, copy):
+                    try:
+                        position = self._proven.index(_fingerprint(original, copy.etag), position) + 1
+                    except ValueError:
+                        raise Exists("something came to the target") from None
+                self._progress.found += 1
 
     def _check_names(self, objects: Iterable[ObjectInfo]) -> None:
         """Raise NameInvalid when a new key would be too long; most directories are a page, and then nothing is copied
@@ -309,7 +328,8 @@ class DirectoryMove:
                         continue
                     await _find(copies, self._new_key(info), info.size)
                     keys.append(info.key)
-                if delete:
+                if delete and keys:
+                    self._leaving()
                     await delete_all(self._store, keys)
                     self._progress.deleted += len(keys)
         return left
@@ -358,8 +378,9 @@ def _is_alike(original: ObjectInfo, copy: ObjectInfo) -> bool:
     return original.size == copy.size and (original.size == 0 or original.etag == copy.etag)
 
 
-def _fingerprint(info: ObjectInfo) -> int:
-    return hash((info.key, info.etag)) & _FINGERPRINT_MASK
+def _fingerprint(info: ObjectInfo, copy: str = "") -> int:
+    """Of one version of an object, or of that and the etag of its copy."""
+    return hash((info.key, info.etag, copy)) & _FINGERPRINT_MASK
 
 
 async def _find(objects: AsyncIterator[ObjectInfo], key: str, size: int) -> None:

@@ -245,11 +245,9 @@ class Tree:
         if self._recent.is_crowded(parent):
             return await self.stat(path)
         # Not HeadObject, because this tells besides which names of the same directory are directories.
+        self._recent.looks_into(parent)
         page = await self._first_page(parent, delimiter="/", limit=_LOOK_LIMIT)
-        if page.next_token is None:
-            self._recent.saw(parent, page.prefixes)
-        else:
-            self._recent.found_crowded(parent)
+        self._recent.saw(page.prefixes, whole=page.next_token is None)
         info = next((info for info in page.objects if info.key == key), None)
         if info is not None:
             return file_entry(path, info)
@@ -368,9 +366,14 @@ class Tree:
         if is_file or self._emptied.children(new):
             raise Exists
         progress = _progress(old, new, deleting=deleting)
-        move = DirectoryMove(self._store, old, new, moves=self._moves, progress=progress)
-        if deleting:
-            self._leaving(source.path)
+        move = DirectoryMove(
+            self._store,
+            old,
+            new,
+            moves=self._moves,
+            progress=progress,
+            leaving=lambda: self._leaving(source.path),
+        )
         try:
             async with reported(progress):
                 if is_directory:
@@ -378,11 +381,13 @@ class Tree:
                 count = await (move.move() if deleting else move.copy())
         finally:
             self._recent.clear()
-            if progress.copied:
+            if progress.copied or progress.found:
                 self._filled(target, is_dir=True)
         if not count:
             if old not in self._emptied:
                 raise NotFound
+            if deleting:
+                self._leaving(source.path)
             if not is_directory:
                 await self._store.put_marker(new)
             self._filled(target, is_dir=True)

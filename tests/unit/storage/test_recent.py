@@ -58,7 +58,9 @@ def test_what_was_no_directory_is_none_for_a_moment(parent: str) -> None:
     clock = Clock()
     recent = Recent(Watchers(), clock)
     assert not recent.is_no_directory(parent + "x/")
-    recent.saw(parent, [parent + "dir/"])
+    recent.looks_into(parent)
+    assert not recent.is_no_directory(parent + "x/")
+    recent.saw([parent + "dir/"], whole=True)
     clock.now = SEEN_SECONDS
     assert recent.is_no_directory(parent + "x/")
     assert not recent.is_no_directory(parent + "dir/")
@@ -73,13 +75,17 @@ def test_what_was_no_directory_is_none_for_a_moment(parent: str) -> None:
 def test_directories_that_are_made_meanwhile_are_heard_of() -> None:
     watchers = Watchers()
     recent, other = Recent(watchers), Recent(watchers)
-    recent.saw("d/", [])
+    recent.looks_into("d/")
+    watchers.made("d/meanwhile/")
+    recent.saw([], whole=True)
+    assert not recent.is_no_directory("d/meanwhile/"), "it was made while S3 was asked"
     for key in ("d/made/", "d/implicit/a/b", "d/file", "e/x/", "elsewhere"):
         watchers.made(key)
     assert not recent.is_no_directory("d/made/")
     assert not recent.is_no_directory("d/implicit/")
     assert recent.is_no_directory("d/file/")
-    other.saw("d/", [])
+    other.looks_into("d/")
+    other.saw([], whole=True)
     assert other.is_no_directory("d/made/"), "it was not there any more"
     recent.forget()
     assert not recent.is_no_directory("d/file/")
@@ -88,7 +94,7 @@ def test_directories_that_are_made_meanwhile_are_heard_of() -> None:
 def test_nobody_is_kept_for_being_told() -> None:
     watchers = Watchers()
     recent = Recent(watchers)
-    recent.saw("", [])
+    recent.looks_into("")
     del recent
     gc.collect()
     watchers.made("x/")
@@ -97,9 +103,13 @@ def test_nobody_is_kept_for_being_told() -> None:
 
 def test_crowded_directories_are_remembered_within_a_bound() -> None:
     recent = Recent(Watchers())
-    recent.found_crowded("d/")
+    recent.saw([], whole=False)
+    recent.looks_into("d/")
+    recent.saw([], whole=False)
     assert recent.is_crowded("d/")
     assert not recent.is_crowded("e/")
+    assert not recent.is_no_directory("d/x/")
     for number in range(1000):
-        recent.found_crowded(f"{number}/")
+        recent.looks_into(f"{number}/")
+        recent.saw([], whole=False)
     assert sum(recent.is_crowded(f"{number}/") for number in range(1000)) <= 100

@@ -220,6 +220,34 @@ class TestMove:
         await bench.move()
         assert bench.store.contents == moved({**numbered(30), "a/0005": b"!"})
 
+    async def test_a_file_that_comes_meanwhile_and_goes_again_is_not_missed(self) -> None:
+        bench = Bench(numbered(30), page_limit=10)
+
+        def point(*happening: str) -> None:
+            match happening:
+                case ("CopyObject", "b/0029", "after"):
+                    bench.store.seed("a/new", b"new")
+                case ("CopyObject", "b/new", "before"):
+                    bench.store.drop("a/new")
+
+        bench.store.point = point
+        assert await bench.move() == 30
+        assert bench.store.contents == moved(numbered(30))
+
+    async def test_it_is_told_before_sources_are_deleted(self) -> None:
+        store = MemoryStore(numbered(30))
+        told: list[int] = []
+        move = DirectoryMove(
+            store,
+            "a/",
+            "b/",
+            moves=Moves(),
+            progress=Progress(what="rename", source="a/", target="b/"),
+            leaving=lambda: told.append(len(store.contents)),
+        )
+        await move.move()
+        assert told == [60]
+
     async def test_files_that_keep_coming_end_the_move(self) -> None:
         bench = Bench(numbered(3))
 
@@ -391,6 +419,24 @@ class TestCompare:
         with pytest.raises(Exists):
             await bench.move(compare=True)
         assert bench.store.contents["b/0000"] == b"?"
+
+    @pytest.mark.parametrize("plain_etags", [True, False])
+    async def test_what_comes_to_the_target_after_the_comparison_is_not_taken_for_a_copy(
+        self, plain_etags: bool
+    ) -> None:
+        bench = Bench({})
+        bench.store.plain_etags = plain_etags
+        for name in "wxyz":
+            bench.store.seed(f"a/{name}", b"data", token=name)
+            bench.store.seed(f"b/{name}", b"data", token=name)
+        bench.store.drop("b/y")
+        move = bench.new()
+        await move.compare(deleting=True)
+        bench.store.seed("b/y", b"!!!!")
+        with pytest.raises(Exists):
+            await move.move()
+        assert bench.store.contents["a/y"] == b"data"
+        assert bench.store.contents["b/y"] == b"!!!!"
 
     async def test_a_move_that_is_remembered_goes_on_beside_files_that_came_to_both_sides(self) -> None:
         bench = Bench(numbered(30))

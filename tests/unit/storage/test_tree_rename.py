@@ -93,6 +93,29 @@ class TestRename:
                 await scene.tree.rename(source, path(other))
         assert scene.store.contents["f"] == b"f"
 
+    async def test_a_directory_that_is_made_during_the_look_is_seen(self) -> None:
+        scene = Scene("f")
+        list_page = scene.store.list
+
+        async def slow(
+            prefix: str, *, delimiter: str | None = None, limit: int = 1000, token: str | None = None
+        ) -> ListPage:
+            page = await list_page(prefix, delimiter=delimiter, limit=limit, token=token)
+            if delimiter and limit == 100:
+                await scene.other_tree().mkdir(path("/g"))
+            return page
+
+        scene.store.list = slow  # type: ignore[method-assign]  # its answer takes its time
+        source = await scene.tree.rename_source(path("/f"))
+        with pytest.raises(IsADirectory):
+            await scene.tree.rename(source, path("/g"))
+
+    async def test_a_refused_rename_leaves_no_memory_of_emptied_directories(self) -> None:
+        scene = Scene("a/d/f", "e/g")
+        with pytest.raises(Exists):
+            await scene.rename("/a/d", "/e")
+        assert len(scene.emptied) == 0
+
     async def test_a_stored_file_that_somebody_replaced_is_the_one_that_is_renamed(self) -> None:
         scene = Scene()
         await scene.write("/f", b"first")
