@@ -25,8 +25,8 @@ __all__ = ("LANGUAGE_PACKAGES", "Client", "ClientFailed", "Cost", "Operation", "
 LANGUAGE_PACKAGES = Path(os.environ.get("AIOFTPS3_TEST_CLIENTS") or ROOT / "local" / "clients")
 """Where scripts/clients.sh puts what comes from the registries of programming languages."""
 
-OPERATION_SECONDS = 30.0
-"""Longest that one operation of a client may take; a test as a whole has 20 s, which nothing but a hang comes near."""
+OPERATION_SECONDS = 20.0
+"""Longest that one operation of a client may take, which nothing but a hang comes near."""
 
 Operation = str
 """The name of one of the methods of `Client` that do something on the server."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from urllib.parse import quote
 
 from tests.integration.clients.client import Client, ClientFailed, Cost, process, where_is
 from tests.support.daemon import HOST
@@ -16,8 +17,8 @@ _REFUSED = re.compile(r"^.*(?:[Ff]ailed|[Cc]ould not|[Cc]annot|[Nn]o such|Usage:
 
 def _quoted(text: str | Path) -> str:
     """An argument in the quotes that it has not itself."""
-    quote = "'" if '"' in str(text) else '"'
-    return f"{quote}{text}{quote}"
+    mark = "'" if '"' in str(text) else '"'
+    return f"{mark}{text}{mark}"
 
 
 class Ncftp(Client):
@@ -70,12 +71,14 @@ class Ncftp(Client):
             raise ClientFailed(f"{refused[0]!r} in: {said}")
         return said
 
-    def _tool(self, tool: str, *arguments: str | Path) -> None:
-        options = ["-f", str(self._login()), "-P", str(self.access.port), "-V", "-r", "1"]
-        process([tool, *options, *arguments], home=self.home, environment=self._environment)
+    def _tool(self, tool: str, *arguments: str | Path) -> str:
+        options = ["-f", str(self._login()), "-P", str(self.access.port), "-r", "1"]
+        if tool != "ncftpls":
+            options.append("-V")
+        return process([tool, *options, *arguments], home=self.home, environment=self._environment)
 
     def list(self, directory: str) -> Sequence[str]:
-        return self._shell(f"ls -1 {_quoted(directory)}").splitlines()
+        return self._tool("ncftpls", "-1", f"ftp://{HOST}/{quote(directory)}/").splitlines()
 
     def put(self, local: Path, remote: str) -> None:
         self._shell(f"put -f -z {_quoted(local)} {_quoted(remote)}")
