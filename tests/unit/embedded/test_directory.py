@@ -63,6 +63,14 @@ async def test_objects_of_any_key_are_there_after_a_restart(tmp_path: Path, sess
                 assert later.headers[name] == earlier.headers[name]
 
 
+async def test_an_object_may_be_older_than_the_server(tmp_path: Path, session: ClientSession) -> None:
+    async with at(tmp_path) as s3:
+        s3.put("key", b"x", modified=1_600_000_000)
+    async with at(tmp_path) as s3:
+        found = await SignedClient(session, s3).send("HEAD", "key")
+        assert found.headers["Last-Modified"] == "Sun, 13 Sep 2020 12:26:40 GMT"
+
+
 async def test_upload_goes_on_after_a_restart(tmp_path: Path, session: ClientSession) -> None:
     async with at(tmp_path) as s3:
         upload_id, etags = await upload_all(SignedClient(session, s3), "key", PARTS)
