@@ -70,7 +70,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("run", runs, ids=str)
     else:
         lacking = ", ".join(sorted({cell.needs for cell in cells if cell.needs in NOT_BUILT if cell.needs}))
-        why = f"not built yet: {lacking}" if lacking else f"--clients={metafunc.config.getoption('--clients')}"
+        why = (
+            f"not built yet: {lacking}"
+            if lacking
+            else f"none of --clients={metafunc.config.getoption('--clients')} can"
+        )
         metafunc.parametrize("run", [pytest.param(None, marks=pytest.mark.skip(reason=why))], ids=["nobody"])
 
 
