@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from unittest import mock
 
 import pytest
 
 from aioftps3.s3 import transport
 from tests.integration.clients.matrix import MatrixPages, MatrixReporter
+from tests.support import rules
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -23,18 +24,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Report which FTP clients were driven, where the session is led."""
+    """Have the rules of every run kept, and report which FTP clients were driven, where the session is led."""
+    config.pluginmanager.register(rules)
     if not hasattr(config, "workerinput"):
         pages = MatrixPages() if config.getoption("--write-matrix") else None
         config.pluginmanager.register(MatrixReporter(config.getoption("--clients"), pages))
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Captured logs hold what clients sent, also bytes that are no UTF-8; between processes reports travel as UTF-8."""
-    report = yield
-    report.sections = [(name, text.encode("utf-8", "backslashreplace").decode()) for name, text in report.sections]
-    return report
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -124,7 +124,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("batch", range(first, first + batches), ids=lambda batch: f"seed-{batch}")
 
 
-@pytest.mark.timeout(300)  # a session that fails is run again and again
+@pytest.mark.patient(300, "a session that fails is run again and again")
 def test_every_line_gets_one_final_reply_or_the_connection_is_closed_with_a_word(
     batch: int, caplog: pytest.LogCaptureFixture
 ) -> None:

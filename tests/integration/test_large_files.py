@@ -78,7 +78,7 @@ def _require_free_disk(directory: Path, size: int) -> None:
         pytest.skip(f"{size * COPIES_ON_DISK // GIB} GiB of free disk are needed, there are {free // GIB}")
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.patient(180, "300 MiB")
 def test_300_mib_come_back_as_they_were_sent(access: Access, backend: Backend, folder: str, tmp_path: Path) -> None:
     size = 300 * MIB
     _require_free_disk(tmp_path, size)
@@ -90,7 +90,7 @@ def test_300_mib_come_back_as_they_were_sent(access: Access, backend: Backend, f
 
 
 @needs_proc
-@pytest.mark.timeout(900)
+@pytest.mark.patient(900, "3 GiB")
 def test_3_gib_go_up_and_down_within_400_mib_of_memory(backend: Backend, folder: str, tmp_path: Path) -> None:
     size = 3 * GIB
     _require_free_disk(tmp_path, size)

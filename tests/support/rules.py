@@ -1,0 +1,103 @@
+"""What holds for every run of the tests; a pytest plugin, registered by tests/conftest.py.
+
+- A test is skipped for one of the reasons in `SKIP_REASONS` or fails, so that nothing falls silent by mistake.
+- A test has 20 seconds, unless it is marked `patient(seconds, reason)`. pytest's own timeout only ends what hangs; here
+  a test fails that was slow on a machine that could have been faster.
+- Large files come last: while GiB are moved, tests that keep an eye on the clock are done.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Generator
+
+import pytest
+
+__all__ = ("SKIP_REASONS", "may_be_skipped")
+
+SKIP_REASONS: tuple[str, ...] = (
+    # The machine lacks something that tests.sh could not install; it says so first and last.
+    r".* is not installed",
+    r"local/clients/\S+ (is not there|has no .*)",
+    r"NO MINIO: .*",
+    r"\d+ GiB of free disk are needed, there are \d+",
+    r"no IPv6 here",
+    r"peak memory is read from /proc",
+    r"curl before 8\.0 starts no TLS on connections that it has accepted",
+    # Not asked for: a normal run drives a core set of the FTP clients, the nightly one all.
+    r".* is left out by --clients",
+    r"--clients=.*",
+    r"not built yet: .*",
+)
+"""Patterns of the whole reason."""
+
+LIMIT_SECONDS = float(os.environ.get("AIOFTPS3_TEST_LIMIT") or 20)
+"""For a test, and for its setup and its teardown. Slow machines set a longer one."""
+
+BUSY = 3
+"""Processes that want to run, for each processor, from which on a slow test proves nothing."""
+
+PATIENT = "patient"
+
+
+def may_be_skipped(reason: str) -> bool:
+    """Whether a test may be skipped for this reason."""
+    return any(re.fullmatch(pattern, reason) for pattern in SKIP_REASONS)
+
+
+def _limits(seconds: float, reason: str) -> float:
+    """The arguments of `patient`."""
+    assert reason
+    return seconds
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give patient tests their time, and put large files last."""
+    for item in items:
+        if (marker := item.get_closest_marker(PATIENT)) is not None:
+            item.add_marker(pytest.mark.timeout(_limits(*marker.args)))
+    items.sort(key=lambda item: item.get_closest_marker("large") is not None)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Judge skips and slowness, and make reports fit to travel between processes as UTF-8."""
+    report = yield
+    if report.skipped and not hasattr(report, "wasxfail"):
+        _judge_skip(report)
+    if (
+        report.passed
+        and report.duration > LIMIT_SECONDS
+        and item.get_closest_marker(PATIENT) is None
+        and not _is_busy()
+    ):
+        report.outcome = "failed"
+        report.longrepr = (
+            f"took {report.duration:.0f} s, more than {LIMIT_SECONDS:g} s: shorten it, or mark it {PATIENT}"
+        )
+    # Captured logs hold what clients sent, also bytes that are no UTF-8.
+    report.sections = [(name, text.encode("utf-8", "backslashreplace").decode()) for name, text in report.sections]
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Judge skips of whole modules."""
+    report = yield
+    if report.skipped:
+        _judge_skip(report)
+    return report
+
+
+def _judge_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    reason = reason.removeprefix("Skipped: ")
+    if not may_be_skipped(reason):
+        report.outcome = "failed"
+        report.longrepr = f"skipped for a reason that {__name__} does not list: {reason}"
+
+
+def _is_busy() -> bool:
+    return os.getloadavg()[0] > BUSY * (os.cpu_count() or 1)
