@@ -336,7 +336,8 @@ class DataConnection(asyncio.BufferedProtocol):
         transport.set_write_buffer_limits(high=0)
         await self._drain()
         self._finished = True
-        transport.write_eof()
+        with contextlib.suppress(OSError):  # a client that has all it wants does not wait for our end
+            transport.write_eof()
         if self._fin_received:
             self._close_transport()
         else:

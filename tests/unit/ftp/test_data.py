@@ -406,6 +406,17 @@ async def test_writing_to_a_peer_that_is_gone_fails_at_once(kind: ssl.TLSVersion
 
 
 @kinds
+@pytest.mark.parametrize("how", ["close", "reset"])
+async def test_a_client_that_has_everything_may_go_before_our_end(kind: ssl.TLSVersion | None, how: str) -> None:
+    async with a_pair(kind) as (connection, wire):
+        await connection.write(b"data")
+        assert await wire.receive() == b"data"
+        getattr(wire, how)()  # the loop has not heard of it yet, but the system knows
+        await connection.finish()
+        await connection.wait_closed(5)
+
+
+@kinds
 async def test_a_writer_that_waits_hears_of_a_reset(kind: ssl.TLSVersion | None) -> None:
     async with a_pair(kind, receive_buffer=4096) as (connection, wire):
         sending = asyncio.create_task(send_all(connection, noise(16 * MIB)))
