@@ -210,9 +210,11 @@ env_without_minio() (
 )
 
 say_what_was_skipped() {
-  local version lines
+  local version lines said=/dev/null
   for version in "${tested[@]}"; do
-    lines="$(grep -E '^(SKIPPED|XFAIL|not driven:|not built yet:) ' "local/pytest-$version.log" || true)"
+    lines="$(grep -E '^(SKIPPED|XFAIL|not driven:|not built yet:) ' "local/pytest-$version.log" | grep -vxFf "$said" || true)"
+    # What is left out on all of them is said once.
+    said="local/pytest-$main_version.log"
     [ -n "$lines" ] || continue
     echo
     echo "Left out on Python $version:"

@@ -7,17 +7,22 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parents[2]
 SOURCES = {path.relative_to(ROOT): ast.parse(path.read_text()) for path in sorted((ROOT / "tests").rglob("*.py"))}
 NODE = ast.FunctionDef | ast.AsyncFunctionDef
 
 
-@cache
-def collected() -> frozenset[str]:
+@pytest.fixture(scope="module")
+def collected(request: pytest.FixtureRequest) -> set[str]:
     """What a run without any selection would run, parameters aside: `tests/unit/test_cli.py::test_name`."""
+    config = request.config
+    chosen = config.getoption("keyword") or config.getoption("markexpr") or config.getoption("ignore")
+    if [Path(argument).resolve() for argument in config.args] == [ROOT / "tests"] and not chosen:
+        return {item.nodeid.partition("[")[0] for item in request.session.items}
     listing = subprocess.run(
         [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"],
         cwd=ROOT,
@@ -27,7 +32,7 @@ def collected() -> frozenset[str]:
         check=False,
     )
     assert listing.returncode == 0, listing.stdout + listing.stderr
-    return frozenset(line.partition("[")[0] for line in listing.stdout.splitlines() if line.startswith("tests/"))
+    return {line.partition("[")[0] for line in listing.stdout.splitlines() if line.startswith("tests/")}
 
 
 def written(path: Path) -> Iterator[str]:
@@ -52,13 +57,13 @@ def used(path: Path) -> Iterator[Path]:
             yield from (other for other in SOURCES if other.name == Path(node.value).name)
 
 
-def test_every_test_that_is_written_is_collected() -> None:
-    assert {name for path in SOURCES for name in written(path)} - collected() == set()
+def test_every_test_that_is_written_is_collected(collected: set[str]) -> None:
+    assert {name for path in SOURCES for name in written(path)} - collected == set()
 
 
-def test_every_file_named_as_a_test_has_tests() -> None:
+def test_every_file_named_as_a_test_has_tests(collected: set[str]) -> None:
     files = {path.as_posix() for path in SOURCES if path.name.startswith("test_")}
-    assert files - {name.partition("::")[0] for name in collected()} == set()
+    assert files - {name.partition("::")[0] for name in collected} == set()
 
 
 def test_every_other_file_is_used_by_one_that_is_collected() -> None:

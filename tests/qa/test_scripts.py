@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 ROOT = Path(__file__).parents[2]
 COMMANDS = sorted([*ROOT.glob("*.sh"), ROOT / ".ci" / "run"])
 SOURCED = sorted((ROOT / "scripts").glob("*.sh"))
+CLIENT_PROGRAMS = ROOT / "tests" / "integration" / "clients" / "programs"
 PAIRS = ("ca", "ftps", "minio")
 
 
@@ -341,3 +342,183 @@ def test_each_command_with_options_explains_itself(checkout: Path) -> None:
         explained = _run(checkout / name, "--help")
         assert (explained.returncode, explained.stderr) == (0, "")
         assert "certificates" in explained.stdout
+
+
+# tests.sh with interpreters that only pretend
+
+PRETENDER = """#!/bin/sh
+# Python 3.{minor}, as far as tests.sh looks.
+case "$1 $2" in
+  "-m venv")
+    mkdir -p "$4/bin"
+    cp "$0" "$4/bin/python"
+    for tool in ruff mypy lint-imports; do
+      printf '#!/bin/sh\\n[ ! -e "{place}/%s-fails" ]\\n' "$tool" >"$4/bin/$tool"
+      chmod +x "$4/bin/$tool"
+    done
+    ;;
+  "-m pip") ;;
+  "-m pytest")
+    echo "3.{minor}: $*" >>"{place}/runs"
+    echo "SKIPPED [1] tests/test_it.py:1: curl is not installed"
+    echo "SKIPPED [1] tests/test_it.py:2: only on 3.{minor}"
+    if [ -e "{place}/3.{minor}-fails" ]; then
+      echo "== 1 failed in 3.{minor} s =="
+      exit 1
+    fi
+    echo "== 1 passed in 3.{minor} s =="
+    ;;
+  *) exec {python} -c "import sys; sys.version_info = (3, {minor}, 0, 'final', 0); exec(sys.argv[2])" "$@" ;;
+esac
+"""
+
+LEFT_OUT = (
+    "minio",
+    "docker",
+    "apt-get",
+    "shellcheck",
+    "python3.12",
+    "python3.13",
+    "npm",
+    "javac",
+    "mvn",
+    "go",
+    "cargo",
+)
+"""What these runs do without: it costs time, or belongs to this machine."""
+
+
+class Pretended:
+    """A checkout and interpreters in which nothing is really tested."""
+
+    def __init__(self, checkout: Path, place: Path, *newer: int) -> None:
+        self._checkout = checkout
+        self._place = place
+        (checkout / "pyproject.toml").touch()
+        (checkout / ".ci").mkdir()
+        shutil.copytree(CLIENT_PROGRAMS, checkout / CLIENT_PROGRAMS.relative_to(ROOT))
+        for minor in (11, *newer):
+            self._pretend(minor)
+        self._environment = {
+            "PATH": f"{place / 'bin'}{os.pathsep}{_path_without(place / 'rest', *LEFT_OUT)}",
+            "PYTHON": str(place / "bin" / "python3.11"),
+            "PYENV_ROOT": str(place),
+            "HOME": str(place),
+        }
+
+    def _pretend(self, minor: int) -> None:
+        text = PRETENDER.format(minor=minor, place=self._place, python=sys.executable)
+        _executable(self._place / "bin" / f"python3.{minor}", text)
+
+    def fail(self, what: str) -> None:
+        """Have a static check, or the tests of a version, fail."""
+        (self._place / f"{what}-fails").touch()
+
+    def run(self, *arguments: str, **environment: str) -> tuple[int, list[str]]:
+        """The exit code and the lines of a run."""
+        done = _run(self._checkout / "tests.sh", *arguments, **self._environment, **environment)
+        return done.returncode, done.stdout.splitlines()
+
+    @property
+    def runs(self) -> list[str]:
+        """How pytest was called, behind the version."""
+        return (self._place / "runs").read_text().splitlines()
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the interpreters are; this run's own settings are none of theirs."""
+    for name in [name for name in os.environ if name.startswith("AIOFTPS3_TEST_")]:
+        monkeypatch.delenv(name)
+    made = tmp_path / "machine"
+    made.mkdir()
+    return made
+
+
+def _where(lines: list[str], text: str) -> list[int]:
+    return [number for number, line in enumerate(lines) if text in line]
+
+
+def test_a_run_says_first_and_last_what_is_missing_and_ends_with_the_main_runs_last_line(
+    checkout: Path, place: Path
+) -> None:
+    code, lines = Pretended(checkout, place, 12, 13).run()
+    assert code == 0
+    (first_check,), (last_tests,) = _where(lines, "==> ruff format"), _where(lines, "==> tests on Python 3.13")
+    for missing in ("there is no MinIO", "shellcheck is not installed"):
+        before, after = _where(lines, missing)
+        assert before < first_check
+        assert after > last_tests
+    assert lines[-2:] == ["Everything passed.", "== 1 passed in 3.11 s =="]
+
+
+def test_a_run_lists_every_skipped_test_at_its_end_and_what_all_pythons_skip_once(checkout: Path, place: Path) -> None:
+    _, lines = Pretended(checkout, place, 12, 13).run()
+    end = lines[_where(lines, "== 1 passed in 3.13 s ==")[0] + 1 :]
+    said = [line for line in end if "SKIPPED" in line or line.startswith("Left out")]
+    assert said == [
+        "Left out on Python 3.11:",
+        "  SKIPPED [1] tests/test_it.py:1: curl is not installed",
+        "  SKIPPED [1] tests/test_it.py:2: only on 3.11",
+        "Left out on Python 3.12:",
+        "  SKIPPED [1] tests/test_it.py:2: only on 3.12",
+        "Left out on Python 3.13:",
+        "  SKIPPED [1] tests/test_it.py:2: only on 3.13",
+    ]
+
+
+def test_the_main_run_selects_nothing_and_the_others_leave_out_what_is_documented(checkout: Path, place: Path) -> None:
+    pretended = Pretended(checkout, place, 12)
+    assert pretended.run(AIOFTPS3_TEST_WORKERS="2")[0] == 0
+    common = "-m pytest --color=no --numprocesses=2 --dist=worksteal"
+    assert pretended.runs == [
+        f"3.11: {common}",
+        f"3.12: {common} -m not large --ignore=tests/qa --clients=ftplib,aioftp",
+    ]
+
+
+def test_the_nightly_run_is_longer_and_runs_one_test_at_a_time(checkout: Path, place: Path) -> None:
+    pretended = Pretended(checkout, place)
+    assert pretended.run("--nightly")[0] == 0
+    (run,) = pretended.runs
+    assert "--numprocesses=0 " in run
+    assert "--trials 1000 --fuzz-lines 100000 --first-seed " in run
+    assert run.endswith("--clients all")
+
+
+@pytest.mark.parametrize(
+    ("what", "called"),
+    [("ruff", "ruff check"), ("mypy", "mypy"), ("3.11", "tests on Python 3.11"), ("3.13", "tests on Python 3.13")],
+)
+def test_a_failure_fails_the_run_and_the_other_parts_still_run(
+    checkout: Path, place: Path, what: str, called: str
+) -> None:
+    pretended = Pretended(checkout, place, 13)
+    pretended.fail(what)
+    code, lines = pretended.run()
+    assert code == 1
+    assert [run.partition(":")[0] for run in pretended.runs] == ["3.11", "3.13"]
+    end = lines[_where(lines, "FAILED:")[-1] :]
+    assert f"  {called}" in end
+    assert end[-1] == f"== 1 {'failed' if what == '3.11' else 'passed'} in 3.11 s =="
+
+
+def test_a_machine_with_one_python_is_told_what_is_not_tested(checkout: Path, place: Path) -> None:
+    code, lines = Pretended(checkout, place).run()
+    assert code == 0
+    for version in ("3.12", "3.13"):
+        assert len(_where(lines, f"Python {version} is not installed: nothing is tested on it")) == 2
+
+
+def test_a_python_that_was_asked_for_has_to_be_there(checkout: Path, place: Path) -> None:
+    code, lines = Pretended(checkout, place, 12).run(AIOFTPS3_TEST_PYTHONS="3.12 3.13")
+    assert code == 1
+    assert lines[-3:-1] == ["FAILED:", "  tests on Python 3.13"]
+
+
+def test_no_other_pythons_are_tested_when_none_are_wanted(checkout: Path, place: Path) -> None:
+    pretended = Pretended(checkout, place, 12, 13)
+    code, lines = pretended.run(AIOFTPS3_TEST_PYTHONS="")
+    assert code == 0
+    assert len(pretended.runs) == 1
+    assert not _where(lines, "Python 3.12")

@@ -1,8 +1,8 @@
 """What holds for every run of the tests; a pytest plugin, registered by tests/conftest.py.
 
 - A test is skipped for one of the reasons in `SKIP_REASONS` or fails, so that nothing falls silent by mistake.
-- A test has 20 seconds, unless it is marked `patient(seconds, reason)`. pytest's own timeout only ends what hangs; here
-  a test fails that was slow on a machine that could have been faster.
+- A test has 20 seconds, more where the machine is busy, unless it is marked `patient(seconds, reason)`. One that was
+  slower fails; pytest's own timeout is longer, and ends what hangs.
 - Large files come last: while GiB are moved, tests that keep an eye on the clock are done.
 """
 
@@ -33,10 +33,8 @@ SKIP_REASONS: tuple[str, ...] = (
 """Patterns of the whole reason."""
 
 LIMIT_SECONDS = float(os.environ.get("AIOFTPS3_TEST_LIMIT") or 20)
-"""For a test, and for its setup and its teardown. Slow machines set a longer one."""
-
-BUSY = 3
-"""Processes that want to run, for each processor, from which on a slow test proves nothing."""
+"""For a test, and for its setup and its teardown. Slow machines set a longer one, and it grows with the load: where
+three processes want one processor, everything takes three times as long."""
 
 PATIENT = "patient"
 
@@ -67,16 +65,8 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     report = yield
     if report.skipped and not hasattr(report, "wasxfail"):
         _judge_skip(report)
-    if (
-        report.passed
-        and report.duration > LIMIT_SECONDS
-        and item.get_closest_marker(PATIENT) is None
-        and not _is_busy()
-    ):
-        report.outcome = "failed"
-        report.longrepr = (
-            f"took {report.duration:.0f} s, more than {LIMIT_SECONDS:g} s: shorten it, or mark it {PATIENT}"
-        )
+    if report.passed and report.duration > LIMIT_SECONDS and item.get_closest_marker(PATIENT) is None:
+        _judge_slowness(report, LIMIT_SECONDS * _contention())
     # Captured logs hold what clients sent, also bytes that are no UTF-8.
     report.sections = [(name, text.encode("utf-8", "backslashreplace").decode()) for name, text in report.sections]
     return report
@@ -99,5 +89,12 @@ def _judge_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
         report.longrepr = f"skipped for a reason that {__name__} does not list: {reason}"
 
 
-def _is_busy() -> bool:
-    return os.getloadavg()[0] > BUSY * (os.cpu_count() or 1)
+def _judge_slowness(report: pytest.TestReport, limit: float) -> None:
+    if report.duration > limit:
+        report.outcome = "failed"
+        report.longrepr = f"took {report.duration:.0f} s, more than {limit:.0f} s: shorten it, or mark it {PATIENT}"
+
+
+def _contention() -> float:
+    """How many processes of the last minute wanted each processor; 1 at least."""
+    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
