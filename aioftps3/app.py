@@ -28,7 +28,9 @@ from aioftps3.auth import Authenticator, EnvironmentUser, FailureThrottle, Throt
 from aioftps3.auth.passwords import PREFIX as HASH_PREFIX
 from aioftps3.certificates import as_file, fingerprint, make_self_signed
 from aioftps3.ftp.config import FtpConfig, RequireTls, UploadEnd
+from aioftps3.ftp.hashing import HASHES
 from aioftps3.ftp.server import FtpsServer
+from aioftps3.s3 import digests
 from aioftps3.s3.budget import ByteBudget
 from aioftps3.s3.checksums import chosen_algorithm
 from aioftps3.s3.client import S3Client
@@ -42,7 +44,8 @@ from aioftps3.s3.retry import NO_RETRIES
 from aioftps3.s3.transport import AiohttpTransport, Transport
 from aioftps3.settings import Fault, Settings, SettingsError
 from aioftps3.storage import EmptiedDirectories, Moves, PathLocks, Tree
-from aioftps3.storage.s3store import S3Store
+from aioftps3.storage.s3store import LOOKS_IN_FLIGHT, S3Store
+from aioftps3.storage.times import KnownTimes
 from aioftps3.tls import TlsContexts, tls_contexts
 
 __all__ = ("StartError", "check", "ready_line", "run", "serve", "sweep")
@@ -96,11 +99,12 @@ async def serve(settings: Settings, announce: Callable[[Addresses], None]) -> in
         stack.push_async_callback(transport.close)
         source = credentials(settings, transport)
         log.info("keys from %s", source.name)
+        client = s3_client(settings, transport, source.provider)
         server = FtpsServer(
-            ftp_config(settings),
+            ftp_config(settings, hashes_of(client)),
             contexts=contexts,
             authenticator=authenticator(settings),
-            open_tree=tree_factory(settings, s3_client(settings, transport, source.provider)),
+            open_tree=tree_factory(settings, client),
             session_scope=logs.session_logs,
         )
         stack.push_async_callback(_close, server)
@@ -178,8 +182,8 @@ def configure_logs(settings: Settings) -> None:
     logs.configure(settings.log_level, json_lines=settings.log_format == "json", blotted=blotted)
 
 
-def ftp_config(settings: Settings) -> FtpConfig:
-    """What the FTP server is told."""
+def ftp_config(settings: Settings, hashes: Sequence[str] = ()) -> FtpConfig:
+    """What the FTP server is told; `hashes` are those that `hashes_of` finds."""
     return FtpConfig(
         hosts=settings.hosts,
         port=settings.port,
@@ -199,6 +203,8 @@ def ftp_config(settings: Settings) -> FtpConfig:
         require_tls_resumption=settings.require_tls_resumption,
         allow_foreign_data_peer=settings.allow_foreign_data_peer,
         active_mode=settings.active_mode,
+        client_times=settings.times == "modified",
+        hashes=tuple(hashes),
         convert_text=settings.convert_text,
     )
 
@@ -240,10 +246,11 @@ def s3_transport(settings: Settings) -> AiohttpTransport:
     transfers = len(settings.data_ports) or settings.max_sessions
     parts = settings.memory_budget // settings.part_size
     ranges = settings.memory_budget // BUDGET_SHARE // RANGE_BYTES if settings.download_streams > 1 else 0
+    looks = LOOKS_IN_FLIGHT if settings.times == "modified" else 0
     try:
         return AiohttpTransport(
             ca_file=str(settings.ca_bundle) if settings.ca_bundle else None,
-            limit=transfers + parts + ranges + COPIES_IN_FLIGHT + SPARE_CONNECTIONS,
+            limit=transfers + parts + ranges + looks + COPIES_IN_FLIGHT + SPARE_CONNECTIONS,
         )
     except OSError as error:
         fault = Fault("AWS_CA_BUNDLE", "holds no certificate; right would be a PEM file of authorities")
@@ -266,6 +273,12 @@ def s3_client(settings: Settings, transport: Transport, keys: CredentialsProvide
         sign_payload=True if settings.checksum == "auto" and not endpoint.on_aws else None,
         checksum=chosen_algorithm(settings.checksum, on_aws=endpoint.on_aws),
     )
+
+
+def hashes_of(client: S3Client) -> tuple[str, ...]:
+    """The hashes that clients can be told of what this client stores, by FTP's names."""
+    names = {storage: ftp for ftp, storage in HASHES.items()}
+    return tuple(names[found] for found in digests.told(client))
 
 
 def credentials(settings: Settings, transport: Transport) -> Source:
@@ -305,6 +318,7 @@ def tree_factory(settings: Settings, client: S3Client) -> Callable[[User], Tree]
         equal_parts=settings.equal_parts,
         no_overwrite=settings.no_overwrite,
         parallel=Parallel(budget=budget, streams=streams) if streams > 1 else None,
+        times=KnownTimes() if settings.times == "modified" else None,
     )
     locks = PathLocks()
     emptied = EmptiedDirectories()

@@ -370,9 +370,13 @@ class Settings(BaseModel):
         ),
     ] = False
     times: Annotated[
-        Literal["uploaded"],
-        _parsed(values.choice("uploaded", "modified", unavailable="modified")),
-        Opt("AIOFTPS3_TIMES", "Times shown for files: `uploaded` (S3's Last-Modified)."),
+        Literal["uploaded", "modified"],
+        _parsed(values.choice("uploaded", "modified")),
+        Opt(
+            "AIOFTPS3_TIMES",
+            "Times shown for files: `uploaded` (S3's Last-Modified), or `modified` (what clients set with `MFMT` and "
+            "the like, kept as rclone keeps it; listings then ask S3 about each file that is not remembered).",
+        ),
     ] = "uploaded"
     admin_port: Annotated[
         int,

@@ -122,16 +122,14 @@ def switch(text: str) -> bool:
     raise BadValueError("is neither on nor off", "true or false")
 
 
-def choice(*words: str, unavailable: str | None = None) -> Callable[[str], str]:
-    """A parser of one of the words. `unavailable` is a word that is known but has no feature behind it yet."""
-    right = _either([word for word in words if word != unavailable])
+def choice(*words: str) -> Callable[[str], str]:
+    """A parser of one of the words."""
+    right = _either(list(words))
 
     def parse(text: str) -> str:
         word = text.strip().lower()
         if word not in words:
             raise BadValueError("is not one of the choices", right)
-        if word == unavailable:
-            raise BadValueError("is not available in this version", right)
         return word
 
     return parse

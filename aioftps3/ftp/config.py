@@ -73,5 +73,9 @@ class FtpConfig:
     """Accept data connections from another address than the control connection's. Unsafe."""
     active_mode: bool = False
     """Connect to clients that ask for it by PORT or EPRT, at their own address only."""
+    client_times: bool = False
+    """Keep the times that clients give to files, and show them."""
+    hashes: tuple[str, ...] = ()
+    """Hashes of stored files that can be told, by the names of HASH; the first one is told unless another is chosen."""
     convert_text: bool = False
     """Convert line ends in TYPE A: LF in the store, CRLF on the wire."""

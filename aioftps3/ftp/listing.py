@@ -76,7 +76,13 @@ class Section(Sequence[Entry]):
 
 def mdtm(modified: float) -> str:
     """A time as MDTM and MLSx give it: YYYYMMDDHHMMSS, UTC, no fraction (RFC 3659 section 2.3)."""
-    return time.strftime("%Y%m%d%H%M%S", time.gmtime(modified))
+    parts = time.gmtime(modified)
+    return f"{parts.tm_year:04d}{time.strftime('%m%d%H%M%S', parts)}"
+
+
+def _has_time(entry: Entry) -> bool:
+    """Whether its time is known; that of a file always is, and may be any."""
+    return not entry.is_dir or entry.modified > 0
 
 
 def _ls_time(modified: float, now: float) -> str:
@@ -92,7 +98,7 @@ def list_lines(entries: Iterable[Entry], *, now: float) -> bytes:
     lines = []
     for entry in entries:
         mode, links = ("drwxr-xr-x", 2) if entry.is_dir else ("-rw-r--r--", 1)
-        stamp = _ls_time(entry.modified if entry.modified > 0 else UNKNOWN_TIME, now)
+        stamp = _ls_time(entry.modified if _has_time(entry) else UNKNOWN_TIME, now)
         lines.append(f"{mode} {links:3d} ftp      ftp      {entry.size:12d} {stamp} {entry.name}\r\n")
     return "".join(lines).encode("utf-8", "surrogateescape")
 
@@ -128,7 +134,7 @@ def facts_line(entry: Entry, facts: Sequence[str], name: str) -> str:
             parts.append("type=dir;" if entry.is_dir else "type=file;")
         elif fact == "size" and not entry.is_dir:
             parts.append(f"size={entry.size};")
-        elif fact == "modify" and entry.modified > 0:
+        elif fact == "modify" and _has_time(entry):
             parts.append(f"modify={mdtm(entry.modified)};")
         elif fact == "perm":
             parts.append(f"perm={_DIRECTORY_PERMISSIONS if entry.is_dir else _FILE_PERMISSIONS};")

@@ -20,7 +20,7 @@ from aioftps3.ftp.session import Session
 from aioftps3.storage.errors import NotFound
 from aioftps3.storage.tree import Entry
 
-__all__ = ("MAX_PENDING", "sections")
+__all__ = ("MAX_PENDING", "sections", "timed")
 
 MAX_PENDING = 10_000
 """Directories that one recursive listing may have found and not yet visited: about a megabyte."""
@@ -48,6 +48,22 @@ async def sections(session: Session, argument: str) -> AsyncGenerator[Section, N
     async with contextlib.aclosing(_sections(session, last)) as found:
         async for section in found:
             yield section
+
+
+def timed(session: Session, found: AsyncGenerator[Section, None]) -> AsyncGenerator[Section, None]:
+    """Sections with the times that clients gave to the files, where such times are kept; each one that is not known
+    costs a request, so that this is for what shows times only."""
+    return _timed(session, found) if session.config.client_times else found
+
+
+async def _timed(session: Session, found: AsyncGenerator[Section, None]) -> AsyncGenerator[Section, None]:
+    async with contextlib.aclosing(found):
+        async for section in found:
+            if section.alone:  # its time came with it
+                yield section
+            else:
+                entries = await session.path_io.timed(section)
+                yield Section(entries, heading=section.heading, prefix=section.prefix)
 
 
 async def _sections(session: Session, request: ListRequest) -> AsyncGenerator[Section, None]:

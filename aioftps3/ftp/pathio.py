@@ -28,6 +28,7 @@ from aioftp.pathio import AbstractPathIO
 from aioftps3.storage.errors import NotFound, NotSupported, StorageError
 from aioftps3.storage.files import ReadFile, WriteFile
 from aioftps3.storage.paths import VirtualPath
+from aioftps3.storage.store import Digests
 from aioftps3.storage.tree import Entry, Tree
 
 __all__ = ("S3File", "S3PathIO", "virtual")
@@ -280,6 +281,21 @@ class S3PathIO(AbstractPathIO[PurePosixPath]):
     async def entry(self, path: PurePosixPath) -> Entry:
         """A file or a directory."""
         return await self.tree.stat(virtual(path))
+
+    @_path_io
+    async def timed(self, entries: Sequence[Entry]) -> Sequence[Entry]:
+        """Entries of a listing with the times that clients gave to the files."""
+        return await self.tree.timed(entries)
+
+    @_path_io
+    async def set_time(self, path: PurePosixPath, seconds: float) -> None:
+        """Give a file the client's time, in seconds since the epoch."""
+        await self.tree.set_time(virtual(path), seconds)
+
+    @_path_io
+    async def digests(self, path: PurePosixPath) -> Digests:
+        """What is known of a file's content without reading it."""
+        return await self.tree.digests(virtual(path))
 
     @_path_io
     async def file_entry(self, path: PurePosixPath) -> Entry:

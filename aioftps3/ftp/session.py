@@ -123,6 +123,8 @@ class Session:
         self.rename_source: Entry | None = None
         self.copy_source: Entry | None = None
         self.facts: tuple[str, ...] = DEFAULT_FACTS
+        self.hash = next(iter(parts.config.hashes), "")
+        """The hash that HASH tells; empty where none is known."""
         self.only_extended_passive = False
         self.listener: DataEndpoint | None = None
         self.transfer: Transfer | None = None
@@ -185,6 +187,7 @@ class Session:
         self.forget_login()
         self.transfer_type = "A"
         self.facts = DEFAULT_FACTS
+        self.hash = next(iter(self.config.hashes), "")
         self.only_extended_passive = False
 
     def tls_started(self) -> None:

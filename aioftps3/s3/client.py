@@ -94,8 +94,9 @@ class S3Client:
         """
         await self._sender.call(Call(operation="HeadBucket", method="HEAD", parse=nothing))
 
-    async def head_object(self, key: str, *, if_match: str | None = None) -> ObjectInfo:
-        """Ask for an object's size, ETag, time and metadata.
+    async def head_object(self, key: str, *, if_match: str | None = None, checksum: bool = False) -> ObjectInfo:
+        """Ask for an object's size, ETag, time and metadata; with `checksum` for what S3 keeps of that, too, if the
+        client has one that S3 keeps: stores without checksums may refuse the question.
 
         Raises:
             NoSuchKey: there is none.
@@ -106,7 +107,7 @@ class S3Client:
                 operation="HeadObject",
                 method="HEAD",
                 key=key,
-                headers=requests.conditions(if_match=if_match),
+                headers=(*requests.conditions(if_match=if_match), *(self._checksum_wanted if checksum else ())),
                 parse=lambda answer: responses.object_info(key, answer.headers),
             )
         )
@@ -137,8 +138,8 @@ class S3Client:
         if offset or length is not None:
             last = "" if length is None else str(offset + length - 1)
             headers = (*headers, ("Range", f"bytes={offset}-{last}"))
-        elif self._checksum is not None and self._checksum.is_kept:
-            headers = (*headers, ("x-amz-checksum-mode", "ENABLED"))
+        else:
+            headers = (*headers, *self._checksum_wanted)
         response, (info, expected) = await self._sender.open(
             Call(
                 operation="GetObject",
@@ -242,28 +243,32 @@ class S3Client:
         *,
         source_if_match: str | None = None,
         if_none_match: str | None = None,
-        metadata: Mapping[str, str] | None = None,
-        content_type: str | None = None,
+        if_match: str | None = None,
+        replaced: requests.Pairs | None = None,
         storage_class: str | None = None,
         provable: bool = False,
     ) -> str:
         """Copy an object of at most 5 GB inside the bucket, and give the new ETag.
 
-        Metadata and content type are kept when both are None, and both replaced when one is given; tags are kept. The
-        storage class is S3's default unless one is given. A copy with `if_none_match` is repeated after a lost answer
-        only when it is `provable`: the caller finds out whether a PreconditionFailed was caused by its own attempt.
+        Metadata, content type and content headers are kept, or all replaced by those of `replaced`; tags are kept. The
+        storage class is S3's default unless one is given. A copy with a condition on its target is repeated after a
+        lost answer only when it is `provable`: the caller finds out whether a PreconditionFailed was caused by its own
+        attempt.
 
         Raises:
             NoSuchKey: there is no source.
-            PreconditionFailed: the source's ETag is not `source_if_match`, or the target exists and must not.
+            PreconditionFailed: the source's ETag is not `source_if_match`, or the target's not `if_match`, or the
+                target exists and must not.
         """
+        conditions = requests.conditions(if_match=if_match, if_none_match=if_none_match)
         headers = (
             ("x-amz-copy-source", self._copy_source(source_key)),
-            *requests.conditions(if_none_match=if_none_match, source_if_match=source_if_match),
+            *conditions,
+            *requests.conditions(source_if_match=source_if_match),
             *requests.storage_class(storage_class),
         )
-        if metadata is not None or content_type is not None:
-            headers = (*headers, ("x-amz-metadata-directive", "REPLACE"), *requests.description(content_type, metadata))
+        if replaced is not None:
+            headers = (*headers, ("x-amz-metadata-directive", "REPLACE"), *replaced)
         return await self._sender.call(
             Call(
                 operation="CopyObject",
@@ -271,7 +276,7 @@ class S3Client:
                 key=key,
                 headers=headers,
                 body=BytesBody(b""),
-                idempotent=provable or if_none_match is None,
+                idempotent=provable or not conditions,
                 slow=True,
                 parse=lambda answer: xml.parse_copy_result(answer.body),
             )
@@ -503,6 +508,10 @@ class S3Client:
                 parse=lambda answer: xml.parse_parts_page(answer.body),
             )
         )
+
+    @property
+    def _checksum_wanted(self) -> requests.Pairs:
+        return (("x-amz-checksum-mode", "ENABLED"),) if self._checksum is not None and self._checksum.is_kept else ()
 
     def _copy_source(self, key: str) -> str:
         return f"{uri.percent_encode(self.endpoint.bucket)}/{uri.encode_key(key)}"

@@ -12,6 +12,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 
+from aioftps3.s3 import digests
 from aioftps3.s3.checksums import Checksum
 from aioftps3.s3.client import S3Client
 from aioftps3.s3.errors import Conflict, NoSuchKey, NoSuchUpload, PreconditionFailed, S3Error, S3TransportError
@@ -87,7 +88,7 @@ async def put(
     if_none_match: str | None = None,
     if_match: str | None = None,
 ) -> UploadResult:
-    """Write an object in one request, with `token` in its metadata; a lost answer is looked up.
+    """Write an object in one request, with `token` and `digests.notes` in its metadata; a lost answer is looked up.
 
     Raises:
         S3Error: the object was not written, or that could not be found out.
@@ -97,7 +98,7 @@ async def put(
             key,
             body,
             content_type=content_type,
-            metadata=with_token(metadata, token),
+            metadata=with_token({**(metadata or {}), **digests.notes(client, body)}, token),
             if_none_match=if_none_match,
             if_match=if_match,
         )

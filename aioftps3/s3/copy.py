@@ -69,24 +69,27 @@ async def copy_any_size(
     key: str,
     *,
     if_none_match: str | None = None,
+    if_match: str | None = None,
+    metadata: Mapping[str, str] | None = None,
     single_copy_bytes: int = SINGLE_COPY_BYTES,
     part_bytes: int = COPY_PART_BYTES,
     slots: asyncio.Semaphore | None = None,
     copied: Callable[[int], None] | None = None,
 ) -> str:
     """Copy `source`, as HeadObject described it, to `key`, with its content type, content headers, metadata, tags and
-    storage class (see `KEPT_STORAGE_CLASSES`); give the new ETag.
+    storage class (see `KEPT_STORAGE_CLASSES`), or with this `metadata` in place of its own; give the new ETag.
 
     Up to `single_copy_bytes` it is one request; above, parts are copied in parallel, and the target appears when all
-    are there. When it fails, nothing is left behind. `if_none_match="*"`: only if there is no `key` yet; a single copy
-    that raises PreconditionFailed may then have been made by an attempt of its own whose answer was lost.
+    are there. When it fails, nothing is left behind. `if_none_match="*"`: only if there is no `key` yet, `if_match`:
+    only if its ETag still is this one; a single copy that raises PreconditionFailed may then have been made by an
+    attempt of its own whose answer was lost.
 
     Each copy request takes one of the `slots`, which several copies may share. `copied` is told of the bytes as they
     are copied.
 
     Raises:
-        PreconditionFailed: the source has changed since it was described, or the target exists and must not.
-        NotSupported: this store cannot copy parts.
+        PreconditionFailed: the source has changed since it was described, or a condition on the target does not hold.
+        NotSupported: this store cannot copy parts, or knows no condition on the target.
         S3Error: any other failure.
     """
     slots = asyncio.Semaphore(COPIES_IN_FLIGHT) if slots is None else slots
@@ -97,12 +100,16 @@ async def copy_any_size(
                 key,
                 source_if_match=source.etag,
                 if_none_match=if_none_match,
+                if_match=if_match,
+                replaced=None if metadata is None else requests.description_of(source, metadata),
                 storage_class=kept_storage_class(source.storage_class),
                 provable=True,
             )
         if copied is not None:
             copied(source.size)
         return etag
+    if metadata is not None:
+        source = dataclasses.replace(source, metadata=metadata)
     tags = await client.get_object_tagging(source.key) if source.tag_count else {}
     token = completion.new_token()
     # Tasks of their own, as in `Upload`: without the id there is nothing to abort, and an abort must not be cut short.
@@ -110,7 +117,9 @@ async def copy_any_size(
     try:
         upload_id = await asyncio.shield(creating)
         parts = await _copy_parts(client, source, key, upload_id, part_bytes, slots, copied)
-        made = await completion.complete(client, key, upload_id, parts, token=token, if_none_match=if_none_match)
+        made = await completion.complete(
+            client, key, upload_id, parts, token=token, if_none_match=if_none_match, if_match=if_match
+        )
         return made.etag
     except BaseException:
         dropping = asyncio.create_task(completion.drop(client, key, creating))

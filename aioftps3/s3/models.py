@@ -112,6 +112,9 @@ class ObjectInfo:
     lower case."""
     tag_count: int = 0
     """Number of tags, where S3 says it."""
+    encryption: str | None = None
+    """How S3 says that it is encrypted: "AES256", "aws:kms", ..., "customer" with a key of the client's; None: S3 does
+    not say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

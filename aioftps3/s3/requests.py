@@ -35,6 +35,12 @@ def sendable(text: str) -> str:
     return f"=?UTF-8?B?{base64.b64encode(text.encode('utf-8', 'surrogateescape')).decode()}?="
 
 
+def description_of(source: ObjectInfo, metadata: Mapping[str, str]) -> Pairs:
+    """What is kept with an object, but for its metadata, and `metadata` in place of that."""
+    values = {name: sendable(value) for name, value in metadata.items()}
+    return (*description(source.content_type, values), *source.content_headers.items())
+
+
 def storage_class(name: str | None) -> Pairs:
     """Which class of storage an object goes to; S3's default for None."""
     return () if name is None else (("x-amz-storage-class", name),)

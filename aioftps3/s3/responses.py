@@ -17,6 +17,8 @@ METADATA_PREFIX = "x-amz-meta-"
 CONTENT_HEADERS = ("cache-control", "content-disposition", "content-encoding", "content-language", "expires")
 """What S3 keeps with an object and gives back unread, besides Content-Type."""
 
+ENCRYPTION = "x-amz-server-side-encryption"
+
 CHECKSUM_ALGORITHMS = ("crc64nvme", "crc32c", "crc32", "sha256", "sha1")
 
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,20})-([0-9]{1,20})/([0-9]{1,20})")
@@ -175,6 +177,7 @@ def object_info(key: str, headers: Mapping[str, str], *, size: int | None = None
         checksum=checksum,
         storage_class=headers.get("x-amz-storage-class"),
         content_headers={name: headers[name] for name in CONTENT_HEADERS if name in headers},
+        encryption="customer" if f"{ENCRYPTION}-customer-algorithm" in headers else headers.get(ENCRYPTION),
         tag_count=int(tags) if _LENGTH.fullmatch(tags := headers.get("x-amz-tagging-count", "")) else 0,
     )
 

@@ -28,7 +28,8 @@ class Entry:
     size: int = 0
     """Bytes; 0 for directories."""
     modified: float = 0.0
-    """Seconds since the epoch; 0.0 where it is not known, as for most directories."""
+    """Seconds since the epoch; 0.0 where it is not known, as for most directories. In a listing it is when a file was
+    stored, also where clients' times are kept: see `Tree.timed`."""
     etag: str | None = None
     """Names this version of a file; None for directories."""
     storage_class: str | None = None
@@ -42,7 +43,7 @@ def file_entry(path: VirtualPath, info: ObjectInfo) -> Entry:
         path=path,
         is_dir=False,
         size=info.size,
-        modified=info.modified,
+        modified=info.modified if info.client_time is None else info.client_time,
         etag=info.etag,
         storage_class=info.storage_class,
     )

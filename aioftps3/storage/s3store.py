@@ -7,12 +7,14 @@ words; S3's code and request id go to the log.
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 
+from aioftps3.s3 import digests, models, mtime
 from aioftps3.s3 import errors as s3errors
-from aioftps3.s3 import models
 from aioftps3.s3.budget import ByteBudget
 from aioftps3.s3.client import S3Client
 from aioftps3.s3.copy import COPIES_IN_FLIGHT, COPY_PART_BYTES, SINGLE_COPY_BYTES, copy_any_size, is_copy
@@ -21,9 +23,13 @@ from aioftps3.s3.parts import PART_BYTES
 from aioftps3.s3.ranges import Parallel
 from aioftps3.s3.upload import PARTS_IN_FLIGHT, Upload
 from aioftps3.storage import errors
-from aioftps3.storage.store import PAGE_LIMIT, ListPage, ObjectBody, ObjectInfo, ObjectWriter
+from aioftps3.storage.store import PAGE_LIMIT, Digests, ListPage, ObjectBody, ObjectInfo, ObjectWriter
+from aioftps3.storage.times import KnownTimes, times_of
 
-__all__ = ("MARKER_CONTENT_TYPE", "S3Store", "storage_error")
+__all__ = ("LOOKS_IN_FLIGHT", "MARKER_CONTENT_TYPE", "S3Store", "storage_error")
+
+LOOKS_IN_FLIGHT = 64
+"""Objects that all listings together look up at a time."""
 
 MARKER_CONTENT_TYPE = "application/x-directory"
 """Content type of directory markers, the one that other S3 gateways write and look for."""
@@ -98,7 +104,7 @@ class S3Store:
     up to ``single_copy_bytes`` is copied in one request, a longer one in parts of ``copy_part_bytes``;
     ``copies_in_flight`` copy requests are under way at once, whoever wants them. With ``no_overwrite`` neither a file
     nor a copy replaces an object: OverwriteRefused. ``parallel`` lets large objects be read by several GETs at a time.
-    ``clock`` gives seconds since the epoch.
+    ``times`` is where clients' times are remembered; None: no object has one. ``clock`` gives seconds since the epoch.
     """
 
     def __init__(
@@ -114,6 +120,7 @@ class S3Store:
         copy_part_bytes: int = COPY_PART_BYTES,
         copies_in_flight: int = COPIES_IN_FLIGHT,
         parallel: Parallel | None = None,
+        times: KnownTimes | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._client = client
@@ -126,13 +133,15 @@ class S3Store:
         self._copy_part_bytes = copy_part_bytes
         self._copy_slots = asyncio.Semaphore(copies_in_flight)
         self._parallel = parallel
+        self._times = times
+        self._look_slots = asyncio.Semaphore(LOOKS_IN_FLIGHT)
         self._clock = clock
 
     async def head(self, key: str) -> ObjectInfo | None:
         """HeadObject, and when it is refused a listing, whose refusal says why."""
         with _storage_errors():
             try:
-                return _object_info(await self._client.head_object(key))
+                return self._seen(await self._client.head_object(key))
             except s3errors.NoSuchKey:
                 return None
             except s3errors.AccessDenied:
@@ -149,8 +158,9 @@ class S3Store:
                 info = await self._client.head_object(key)
                 if info.size != offset:
                     raise
-                return _Nothing(_object_info(info))
-            return _Reader(Download(self._client, stream, parallel=self._parallel))
+                return _Nothing(self._seen(info))
+            download = Download(self._client, stream, parallel=self._parallel)
+            return _Reader(download, self._seen(download.info))
 
     def open_write(self, key: str, *, expected_size: int | None = None) -> ObjectWriter:
         """PutObject when all fits into one part, else a multipart upload."""
@@ -165,7 +175,7 @@ class S3Store:
                 equal_parts=self._equal_parts,
                 if_none_match=self._if_none_match,
             )
-        return _Writer(upload, key, self._clock, no_overwrite=self._if_none_match is not None)
+        return _Writer(upload, partial(self._uploaded, key), no_overwrite=self._if_none_match is not None)
 
     async def list(
         self, prefix: str, *, delimiter: str | None = None, limit: int = PAGE_LIMIT, token: str | None = None
@@ -230,7 +240,7 @@ class S3Store:
         if_none_match: str | None,
         copied: Callable[[int], None] | None,
     ) -> str:
-        return await copy_any_size(
+        etag = await copy_any_size(
             self._client,
             source,
             target,
@@ -240,6 +250,10 @@ class S3Store:
             slots=self._copy_slots,
             copied=copied,
         )
+        if self._times is not None:
+            copy = ObjectInfo(key=target, size=source.size, etag=etag, modified=self._clock())
+            self._times.copied(self._info(source), copy)
+        return etag
 
     async def is_copy(self, source: ObjectInfo, target: ObjectInfo) -> bool:
         """HeadObject of both: see `aioftps3.s3.copy.is_copy`."""
@@ -264,12 +278,76 @@ class S3Store:
             else:
                 await self._client.delete_objects(keys)
 
+    async def times(self, objects: Sequence[ObjectInfo]) -> Sequence[float]:
+        """HeadObject for each one of which nothing is remembered. What may not be asked for is as if it had none."""
+        if self._times is None:
+            return [info.modified for info in objects]
+        return await times_of(objects, self._times, self._look)
+
+    async def _look(self, listed: ObjectInfo) -> float:
+        with _storage_errors():
+            try:
+                async with self._look_slots:
+                    info = self._seen(await self._client.head_object(listed.key))
+            except (s3errors.NoSuchKey, s3errors.AccessDenied):
+                return listed.modified
+        return listed.modified if info.client_time is None else info.client_time
+
+    async def set_time(self, key: str, seconds: float) -> ObjectInfo | None:
+        """HeadObject and CopyObject onto itself; see `aioftps3.s3.mtime.set_time`."""
+        with _storage_errors():
+            try:
+                source = await self._client.head_object(key)
+                changed = await mtime.set_time(
+                    self._client, source, seconds, single_copy_bytes=self._single_copy_bytes, slots=self._copy_slots
+                )
+            except s3errors.NoSuchKey:
+                return None
+        return self._seen(source) if changed is source else self._wrote(self._info(changed))
+
+    async def digests(self, key: str) -> Digests | None:
+        """HeadObject; see `aioftps3.s3.digests.known`."""
+        with _storage_errors():
+            try:
+                info = await self._client.head_object(key, checksum=True)
+            except s3errors.NoSuchKey:
+                return None
+        known = digests.known(info, etag_is_md5=digests.etag_is_md5(self._client))
+        return Digests(info=self._seen(info), known=known, in_parts="-" in info.etag)
+
+    def _info(self, info: models.ObjectInfo) -> ObjectInfo:
+        """What HeadObject and GetObject tell."""
+        return ObjectInfo(
+            key=info.key,
+            size=info.size,
+            etag=info.etag,
+            modified=info.last_modified,
+            client_time=None if self._times is None else mtime.kept_time(info.metadata),
+            storage_class=_class(info.storage_class),
+        )
+
+    def _seen(self, info: models.ObjectInfo) -> ObjectInfo:
+        found = self._info(info)
+        if self._times is not None:
+            self._times.saw(found)
+        return found
+
+    def _uploaded(self, key: str, result: models.UploadResult) -> ObjectInfo:
+        return self._wrote(ObjectInfo(key=key, size=result.size, etag=result.etag, modified=0.0))
+
+    def _wrote(self, info: ObjectInfo) -> ObjectInfo:
+        """What has just been written."""
+        written = dataclasses.replace(info, modified=self._clock())
+        if self._times is not None:
+            self._times.wrote(written)
+        return written
+
 
 class _Reader:
     """A download, with storage's errors."""
 
-    def __init__(self, download: Download) -> None:
-        self.info = _object_info(download.info)
+    def __init__(self, download: Download, info: ObjectInfo) -> None:
+        self.info = info
         self._download = download
 
     async def chunks(self) -> AsyncIterator[bytes]:
@@ -298,11 +376,13 @@ class _Nothing:
 class _Writer:
     """An upload, with storage's errors."""
 
-    def __init__(self, upload: Upload, key: str, clock: Callable[[], float], *, no_overwrite: bool) -> None:
+    def __init__(
+        self, upload: Upload, uploaded: Callable[[models.UploadResult], ObjectInfo], *, no_overwrite: bool
+    ) -> None:
+        """``uploaded`` hears of the object, and describes it."""
         self._upload = upload
         self._no_overwrite = no_overwrite
-        self._key = key
-        self._clock = clock
+        self._uploaded = uploaded
 
     async def room(self) -> memoryview:
         with self._errors():
@@ -314,7 +394,7 @@ class _Writer:
     async def complete(self) -> ObjectInfo:
         with self._errors():
             result = await self._upload.complete()
-        return ObjectInfo(key=self._key, size=result.size, etag=result.etag, modified=self._clock())
+        return self._uploaded(result)
 
     async def abort(self) -> None:
         with _storage_errors():
@@ -329,16 +409,6 @@ class _Writer:
                 if not self._no_overwrite:
                     raise
                 raise errors.OverwriteRefused(str(error), request_id=error.request_id or None) from error
-
-
-def _object_info(info: models.ObjectInfo) -> ObjectInfo:
-    return ObjectInfo(
-        key=info.key,
-        size=info.size,
-        etag=info.etag,
-        modified=info.last_modified,
-        storage_class=_class(info.storage_class),
-    )
 
 
 def _class(name: str | None) -> str | None:

@@ -6,11 +6,20 @@ Keys are whole keys (prefix included), sorted and compared by code point. Every 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-__all__ = ("DELETE_LIMIT", "PAGE_LIMIT", "ListPage", "ObjectBody", "ObjectInfo", "ObjectStore", "ObjectWriter")
+__all__ = (
+    "DELETE_LIMIT",
+    "PAGE_LIMIT",
+    "Digests",
+    "ListPage",
+    "ObjectBody",
+    "ObjectInfo",
+    "ObjectStore",
+    "ObjectWriter",
+)
 
 PAGE_LIMIT = 1000
 """Most keys and prefixes on one page of a listing (API_ListObjectsV2, max-keys)."""
@@ -29,7 +38,9 @@ class ObjectInfo:
     etag: str
     """Names this version of the object; opaque."""
     modified: float
-    """Seconds since the epoch."""
+    """When it was stored, in seconds since the epoch."""
+    client_time: float | None = None
+    """The time that a client gave it, where such times are kept; listings do not tell it, see `ObjectStore.times`."""
     storage_class: str | None = None
     """What the store calls the kind of storage, if that is not its default; a copy may keep it."""
 
@@ -43,6 +54,17 @@ class ListPage:
     """What keys with the delimiter after the listed prefix have in common, the delimiter included."""
     next_token: str | None = None
     """Gets the next page; None on the last one. A page may be short, even empty, and not be the last."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Digests:
+    """What is known of an object's content without reading it."""
+
+    info: ObjectInfo
+    known: Mapping[str, bytes]
+    """Digests of the whole content by their names in lower case: crc32, md5, sha1, sha256."""
+    in_parts: bool
+    """Whether it was stored in parts, of which stores keep digests, and not of the whole."""
 
 
 class ObjectBody(Protocol):
@@ -112,3 +134,14 @@ class ObjectStore(Protocol):
 
     async def delete(self, keys: Sequence[str]) -> None:
         """Delete up to `DELETE_LIMIT` keys; those that do not exist count as deleted."""
+
+    async def times(self, objects: Sequence[ObjectInfo]) -> Sequence[float]:
+        """The time to show for each object of a listing: the client's, or else when it was stored. A request for each
+        one of which nothing is remembered, several at a time; none where clients' times are not kept."""
+
+    async def set_time(self, key: str, seconds: float) -> ObjectInfo | None:
+        """Give an object the client's time, and leave all else; None if there is no object. Two requests, more for an
+        object that is too large to be copied in one. Raises Changed when it was written meanwhile."""
+
+    async def digests(self, key: str) -> Digests | None:
+        """The digests of an object that are known, or None if there is none."""

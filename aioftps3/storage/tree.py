@@ -17,6 +17,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 
 from aioftps3.storage.emptied import EmptiedDirectories
 from aioftps3.storage.entries import Entry, PageMerger, directory_entry, file_entry, is_shown
@@ -46,7 +47,7 @@ from aioftps3.storage.paths import (
 from aioftps3.storage.recent import Recent
 from aioftps3.storage.removal import remove_below
 from aioftps3.storage.rename import DirectoryMove, Progress, reported
-from aioftps3.storage.store import DELETE_LIMIT, ListPage, ObjectInfo, ObjectStore
+from aioftps3.storage.store import DELETE_LIMIT, Digests, ListPage, ObjectInfo, ObjectStore
 
 __all__ = ("EmptiedDirectories", "Entry", "Tree")
 
@@ -306,6 +307,42 @@ class Tree:
             committed=lambda info: self._stored(path, info),
         )
 
+    async def timed(self, entries: Sequence[Entry]) -> Sequence[Entry]:
+        """Entries of a listing with the times that clients gave to the files, where such times are kept: then a request
+        for each file of which nothing is remembered, several at a time."""
+        files = [entry for entry in entries if not entry.is_dir]
+        times = await self._store.times([self._object(entry) for entry in files])
+        found = iter(times)
+        return [entry if entry.is_dir else replace(entry, modified=next(found)) for entry in entries]
+
+    async def set_time(self, path: VirtualPath, seconds: float) -> Entry:
+        """Give a file the client's time, in seconds since the epoch: two requests, more for a file of over 5 GB.
+
+        Raises NotFound, IsADirectory; Changed when the file was replaced meanwhile.
+        """
+        if path == ROOT:
+            raise IsADirectory
+        key = self._key(path)
+        async with self._locked(path):
+            info = await self._store.set_time(key, seconds)
+            if info is None:
+                await self._stat_directory(path)
+                raise IsADirectory(reason="times of directories are not kept")
+            entry = file_entry(path, info)
+            if self._recent.file(key) is not None:
+                self._recent.stored(key, entry)
+            return entry
+
+    async def digests(self, path: VirtualPath) -> Digests:
+        """What is known of a file's content without reading it: one request. Raises NotFound, IsADirectory."""
+        if path == ROOT:
+            raise IsADirectory
+        found = await self._store.digests(self._key(path))
+        if found is None:
+            await self._stat_directory(path)
+            raise IsADirectory
+        return found
+
     async def _move(self, source: Entry, target: VirtualPath, *, deleting: bool) -> None:
         if source.path == ROOT:
             raise Denied
@@ -347,16 +384,9 @@ class Tree:
 
     async def _copy_version(self, source: Entry, target: VirtualPath, *, deleting: bool) -> None:
         key, new_key = self._key(source.path), self._key(target)
-        info = ObjectInfo(
-            key=key,
-            size=source.size,
-            etag=source.etag or "",
-            modified=source.modified,
-            storage_class=source.storage_class,
-        )
         progress = _progress(key, new_key, deleting=deleting)
         async with reported(progress, briefly=True):
-            await self._store.copy(info, new_key, copied=progress.add_bytes)
+            await self._store.copy(self._object(source), new_key, copied=progress.add_bytes)
             progress.copied = 1
 
     async def _move_directory(self, source: Entry, target: VirtualPath, *, deleting: bool) -> None:
@@ -435,6 +465,16 @@ class Tree:
         while page.next_token is not None and not (page.objects or page.prefixes):
             page = await self._store.list(prefix, delimiter=delimiter, limit=limit, token=page.next_token)
         return page
+
+    def _object(self, entry: Entry) -> ObjectInfo:
+        """The object that a file's entry was made of."""
+        return ObjectInfo(
+            key=self._key(entry.path),
+            size=entry.size,
+            etag=entry.etag or "",
+            modified=entry.modified,
+            storage_class=entry.storage_class,
+        )
 
     def _key(self, path: VirtualPath) -> str:
         return key_of(path, self._prefix)

@@ -116,9 +116,9 @@ class EmbeddedBackend(Backend):
     def put(self, path: str, data: bytes = b"") -> None:
         self._loop.call(lambda: self._server.put(self.prefix + path, data))
 
-    def put_old(self, path: str, data: bytes, modified: float) -> None:
+    def put_old(self, path: str, data: bytes, modified: float, headers: Mapping[str, str] | None = None) -> None:
         """Store an object that says it was last modified then, in whole seconds since the epoch."""
-        self._loop.call(lambda: self._server.put(self.prefix + path, data, modified=modified))
+        self._loop.call(lambda: self._server.put(self.prefix + path, data, headers=headers, modified=modified))
 
     def put_many(self, paths: list[str]) -> None:
         """Store empty objects."""

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import bisect
+import dataclasses
 import functools
 import hashlib
 import secrets
+import zlib
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from aioftps3.storage.errors import Changed, NotFound, OverwriteRefused, RangeInvalid
-from aioftps3.storage.store import DELETE_LIMIT, PAGE_LIMIT, ListPage, ObjectInfo
+from aioftps3.storage.store import DELETE_LIMIT, PAGE_LIMIT, Digests, ListPage, ObjectInfo
 
 _CHUNK_BYTES = 4
 _ROOM_BYTES = 256 * 1024
@@ -25,6 +27,7 @@ class _Stored:
     modified: float
     token: str | None
     """By which `is_copy` knows two objects of one upload; copies keep it."""
+    client_time: float | None
 
 
 class MemoryStore:
@@ -39,6 +42,8 @@ class MemoryStore:
         self.page_limit = page_limit
         self.plain_etags = True
         self.no_overwrite = False
+        self.in_parts: set[str] = set()
+        """Keys of objects of which no digests are known."""
         self.requests: list[tuple[str, str]] = []
         self.open_writers: set[MemoryWriter] = set()
         self.in_flight: Counter[str] = Counter()
@@ -49,11 +54,13 @@ class MemoryStore:
         for key, data in (objects or {}).items():
             self.seed(key, data)
 
-    def seed(self, key: str, data: bytes = b"", *, token: str | None = None) -> ObjectInfo:
+    def seed(
+        self, key: str, data: bytes = b"", *, token: str | None = None, client_time: float | None = None
+    ) -> ObjectInfo:
         """Put an object there without a request."""
         self._writes += 1
         name = hashlib.md5(data, usedforsecurity=False).hexdigest() if self.plain_etags else f"{self._writes}-2"
-        self._objects[key] = _Stored(data, f'"{name}"', 1_000_000.0 + self._writes, token)
+        self._objects[key] = _Stored(data, f'"{name}"', 1_000_000.0 + self._writes, token, client_time)
         return self.info(key)
 
     def drop(self, key: str) -> None:
@@ -63,7 +70,13 @@ class MemoryStore:
     def info(self, key: str) -> ObjectInfo:
         """What the store knows of an object, without a request."""
         stored = self._objects[key]
-        return ObjectInfo(key=key, size=len(stored.data), etag=stored.etag, modified=stored.modified)
+        return ObjectInfo(
+            key=key,
+            size=len(stored.data),
+            etag=stored.etag,
+            modified=stored.modified,
+            client_time=stored.client_time,
+        )
 
     @property
     def contents(self) -> dict[str, bytes]:
@@ -128,7 +141,7 @@ class MemoryStore:
             if common:
                 prefixes.append(common)
             else:
-                objects.append(self.info(key))
+                objects.append(dataclasses.replace(self.info(key), client_time=None))
         return ListPage(objects=tuple(objects), prefixes=tuple(prefixes))
 
     async def copy(self, source: ObjectInfo, target: str, *, copied: Callable[[int], None] | None = None) -> str:
@@ -143,7 +156,7 @@ class MemoryStore:
                 raise Changed
             if self.no_overwrite and target in self._objects:
                 raise OverwriteRefused
-            etag = self.seed(target, original.data, token=original.token).etag
+            etag = self.seed(target, original.data, token=original.token, client_time=original.client_time).etag
 
         await self.request("CopyObject", target, act)
         if copied is not None:
@@ -172,6 +185,28 @@ class MemoryStore:
                 self._objects.pop(key, None)
 
         await self.request("DeleteObject" if len(keys) == 1 else "DeleteObjects", keys[0], act)
+
+    async def times(self, objects: Sequence[ObjectInfo]) -> Sequence[float]:
+        found = [await self.head(listed.key) or listed for listed in objects]
+        return [info.modified if info.client_time is None else info.client_time for info in found]
+
+    async def set_time(self, key: str, seconds: float) -> ObjectInfo | None:
+        if await self.head(key) is None:
+            return None
+
+        def act() -> None:
+            self._objects[key] = dataclasses.replace(self._objects[key], client_time=seconds)
+
+        await self.request("CopyObject", key, act)
+        return self.info(key)
+
+    async def digests(self, key: str) -> Digests | None:
+        if await self.head(key) is None:
+            return None
+        stored, in_parts = self._objects[key], key in self.in_parts
+        crc32 = zlib.crc32(stored.data).to_bytes(4, "big")
+        known = {} if in_parts else {"crc32": crc32, "sha256": hashlib.sha256(stored.data).digest()}
+        return Digests(info=self.info(key), known=known, in_parts=in_parts)
 
 
 class MemoryBody:

@@ -94,6 +94,7 @@ def test_the_defaults_of_the_settings_are_those_of_the_server() -> None:
         ("AIOFTPS3_ALLOW_FOREIGN_DATA_PEER", "true", "allow_foreign_data_peer", True),
         ("AIOFTPS3_ACTIVE_MODE", "true", "active_mode", True),
         ("AIOFTPS3_CONVERT_TEXT", "true", "convert_text", True),
+        ("AIOFTPS3_TIMES", "modified", "client_times", True),
     ],
 )
 def test_each_setting_of_the_server_reaches_it_alone(name: str, text: str, field: str, value: object) -> None:
@@ -153,6 +154,45 @@ async def test_downloads_are_told_their_streams_and_share_the_budget_of_uploads(
     (parallel,) = given
     assert (None if parallel is None else parallel.streams) == expected
     assert parallel is None or parallel.budget is budgets[0]
+
+
+async def test_trees_of_all_sessions_share_what_is_remembered_of_clients_times() -> None:
+    async with EmbeddedS3(bucket="my-bucket-name", access_key="AKIDEXAMPLE", secret_key=SECRET) as s3:
+        for times, expected in (("modified", 1_500_000_000.0), ("uploaded", None)):
+            given = {"AWS_S3_BUCKET_HOST": s3.url, "AWS_S3_BUCKET_REGION": "", "AIOFTPS3_TIMES": times}
+            settings = load({**README, **given})
+            transport = app.s3_transport(settings)
+            client = app.s3_client(settings, transport, StaticCredentials("AKIDEXAMPLE", SECRET))
+            open_tree = app.tree_factory(settings, client)
+            s3.put("f", b"", headers={"x-amz-meta-mtime": "1500000000"}, modified=1_600_000_000.0)
+            s3.clear()
+            for user in ("joe", "ann"):
+                tree = open_tree(User(user))
+                (listed,) = [page async for page in tree.list(VirtualPath("/"))]
+                (entry,) = await tree.timed(listed)
+                assert entry.modified == (expected or 1_600_000_000.0)
+            assert s3.count("HeadObject") == (1 if expected else 0)
+            await transport.close()
+
+
+@pytest.mark.parametrize(
+    ("given", "hashes"),
+    [
+        ({}, ("SHA-256",)),
+        ({"AWS_S3_BUCKET_HOST": ""}, ("CRC32", "MD5")),
+        ({"AWS_S3_BUCKET_HOST": "", "AIOFTPS3_CHECKSUM": "none"}, ("MD5",)),
+        ({"AIOFTPS3_CHECKSUM": "crc32"}, ("CRC32",)),
+        ({"AIOFTPS3_CHECKSUM": "sha256"}, ("SHA-256",)),
+        ({"AIOFTPS3_CHECKSUM": "md5"}, ("MD5",)),
+        ({"AIOFTPS3_CHECKSUM": "none"}, ()),
+        ({"AWS_S3_BUCKET_HOST": "http://localhost:9000", "AIOFTPS3_CHECKSUM": "crc32"}, ("CRC32", "SHA-256")),
+    ],
+)
+def test_hashes_are_offered_as_the_checksum_allows(given: Mapping[str, str], hashes: tuple[str, ...]) -> None:
+    settings = load({**README, **given})
+    found = app.hashes_of(app.s3_client(settings, Nowhere(), StaticCredentials("AK", "SK")))
+    assert found == hashes
+    assert app.ftp_config(settings, found).hashes == hashes
 
 
 async def test_trees_of_all_sessions_share_their_locks_and_what_was_emptied() -> None:
@@ -480,8 +520,9 @@ async def test_connections_to_s3_suffice_for_all_transfers(monkeypatch: pytest.M
     app.s3_transport(load(README))
     app.s3_transport(load({**README, "AIOFTPS3_DATA_PORTS": "0"}))
     app.s3_transport(load({**README, "AIOFTPS3_DOWNLOAD_STREAMS": "4"}))
+    app.s3_transport(load({**README, "AIOFTPS3_TIMES": "modified"}))
     others = 32 + COPIES_IN_FLIGHT + app.SPARE_CONNECTIONS
-    assert asked == [20 + others, 1000 + others, 20 + 16 + others]
+    assert asked == [20 + others, 1000 + others, 20 + 16 + others, 20 + s3store.LOOKS_IN_FLIGHT + others]
 
 
 # -- the daemon as a process --------------------------------------------------------------------------------------

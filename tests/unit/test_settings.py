@@ -117,7 +117,7 @@ BAD_VALUES = {
     "AIOFTPS3_UPLOAD_END": "lax",
     "AIOFTPS3_NO_OVERWRITE": "perhaps",
     "AIOFTPS3_CONVERT_TEXT": "perhaps",
-    "AIOFTPS3_TIMES": "modified",
+    "AIOFTPS3_TIMES": "created",
     "AIOFTPS3_ADMIN_PORT": "8080",
     "AIOFTPS3_WORKERS": "2",
     "AIOFTPS3_MEMORY_BUDGET": "256 M",

@@ -15,9 +15,11 @@ from aioftps3.ftp.commands import (
     directories,
     facts,
     files,
+    hashes,
     listings,
     parameters,
     site,
+    times,
     transfers,
 )
 from aioftps3.ftp.commands.table import Command
@@ -25,7 +27,7 @@ from aioftps3.ftp.config import FtpConfig
 
 __all__ = ("FAMILIES", "command_table", "features", "manual", "page")
 
-FAMILIES = (auth, facts, directories, listings, files, parameters, dataports, transfers, site)
+FAMILIES = (auth, facts, directories, listings, files, times, hashes, parameters, dataports, transfers, site)
 """The modules with commands, in the order of the documentation."""
 
 
@@ -80,7 +82,7 @@ def _row(command: Command) -> str:
     names = f"`{syntax}`" + "".join(f", `{alias}`" for alias in command.aliases)
     summary = command.summary
     if command.switch is not None:
-        summary += f"; only with `{command.switch.setting}`"
+        summary += f"; {command.switch.words} `{command.switch.setting}`"
     before = "" if command.login else "yes"
     during = "yes" if command.verb == "ABOR" else command.during_transfer.text
     feature = f"`{command.feature}`" if command.feature else ""

@@ -8,10 +8,11 @@ import time
 from collections.abc import Iterable
 
 import aioftps3
+from aioftps3.ftp.commands.hashes import choose_hash, hash_feature
 from aioftps3.ftp.commands.site import site_help
 from aioftps3.ftp.commands.table import AT_ONCE, WITHOUT_ARGUMENT, Command
 from aioftps3.ftp.listing import FACTS, section_lines, select_facts
-from aioftps3.ftp.ls import sections
+from aioftps3.ftp.ls import sections, timed
 from aioftps3.ftp.replies import Reply
 from aioftps3.ftp.session import Session
 
@@ -32,9 +33,8 @@ async def syst(_session: Session, _argument: str) -> Reply:
 
 async def feat(session: Session, _argument: str) -> Reply:
     """FEAT: what works here and is no part of RFC 959 (RFC 2389 section 3)."""
-    facts = _facts_offered(session.facts)
-    body = tuple(f"MLST {facts}" if feature == "MLST" else feature for feature in session.parts.features)
-    return Reply(211, "Features:", body)
+    own = {"MLST": f"MLST {_facts_offered(session.facts)}", "HASH": hash_feature(session)}
+    return Reply(211, "Features:", tuple(own.get(feature, feature) for feature in session.parts.features))
 
 
 def _facts_offered(enabled: Iterable[str]) -> str:
@@ -44,7 +44,7 @@ def _facts_offered(enabled: Iterable[str]) -> str:
 
 
 async def opts(session: Session, argument: str) -> Reply:
-    """OPTS: UTF8 is always on, MLST chooses facts."""
+    """OPTS: UTF8 is always on, MLST chooses facts, HASH a hash."""
     name, _, value = argument.strip(" ").partition(" ")
     match name.upper():
         case "UTF8" | "UTF-8":
@@ -54,6 +54,8 @@ async def opts(session: Session, argument: str) -> Reply:
         case "MLST":
             session.facts = select_facts(value)
             return Reply(200, f"MLST OPTS {''.join(f'{fact};' for fact in session.facts)}")
+        case "HASH" if session.config.hashes:
+            return choose_hash(session, value)
         case _:
             return Reply(501, "There is no such option.")
 
@@ -94,7 +96,7 @@ async def _stat_path(session: Session, argument: str) -> Reply:
     now = time.time()
     rows: list[str] = []
     code = 212
-    async with contextlib.aclosing(sections(session, argument)) as found:
+    async with contextlib.aclosing(timed(session, sections(session, argument))) as found:
         async for section in found:
             text = section_lines(section, now=now, first=not rows).decode("utf-8", "surrogateescape")
             rows += text.split("\r\n")[:-1]
@@ -151,7 +153,7 @@ COMMANDS = (
     Command(
         verb="OPTS",
         handler=opts,
-        syntax="OPTS UTF8 ON | OPTS MLST <facts>",
+        syntax="OPTS UTF8 ON | OPTS MLST <facts> | OPTS HASH <hash>",
         summary="choose options",
         reference="RFC 2389 4",
         login=False,

@@ -1,9 +1,9 @@
-"""Single files without a data connection: DELE RNFR RNTO (RFC 959), SIZE MDTM MLST (RFC 3659)."""
+"""Single files without a data connection: DELE RNFR RNTO (RFC 959), SIZE MLST (RFC 3659)."""
 
 from __future__ import annotations
 
 from aioftps3.ftp.commands.table import Command
-from aioftps3.ftp.listing import facts_line, mdtm
+from aioftps3.ftp.listing import facts_line
 from aioftps3.ftp.replies import Reply
 from aioftps3.ftp.session import Session
 
@@ -38,12 +38,6 @@ async def size(session: Session, argument: str) -> Reply:
         return Reply(550, "Sizes of text whose line ends are converted are not known: send TYPE I.")
     entry = await session.path_io.file_entry(session.resolve(argument))
     return Reply(213, str(entry.size))
-
-
-async def modification_time(session: Session, argument: str) -> Reply:
-    """MDTM: when the file was uploaded, in UTC."""
-    entry = await session.path_io.file_entry(session.resolve(argument))
-    return Reply(213, mdtm(entry.modified))
 
 
 async def mlst(session: Session, argument: str) -> Reply:
@@ -87,15 +81,6 @@ COMMANDS = (
         reference="RFC 3659 4",
         argument_required=True,
         feature="SIZE",
-    ),
-    Command(
-        verb="MDTM",
-        handler=modification_time,
-        syntax="MDTM <path>",
-        summary="time of a file's upload, UTC",
-        reference="RFC 3659 3",
-        argument_required=True,
-        feature="MDTM",
     ),
     Command(
         verb="MLST",

@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import functools
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import cast
 
 from aioftps3.ftp.commands.table import Command
 from aioftps3.ftp.listing import Section, mlsd_lines, nlst_lines, section_lines
-from aioftps3.ftp.ls import sections
+from aioftps3.ftp.ls import sections, timed
 from aioftps3.ftp.lsarguments import list_requests
 from aioftps3.ftp.pathio import virtual
 from aioftps3.ftp.replies import Reply, printable
@@ -24,14 +24,16 @@ __all__ = ("COMMANDS",)
 
 async def list_(session: Session, argument: str) -> Reply:
     """LIST: a directory, a file, or what a pattern matches, in the form of `ls -l`; with -R all below."""
-    found = sections(session, argument)
+    found = timed(session, sections(session, argument))
     return await send_pages(session, found, _LongForm(), verb="LIST", name=_shown(session, argument))
 
 
 async def nlst(session: Session, argument: str) -> Reply:
     """NLST: names alone, as they can be given to RETR where the argument is a pattern or a file; with -l as LIST."""
     found = sections(session, argument)
-    lines = _LongForm() if "l" in list_requests(argument)[0].options else _names
+    lines: Callable[[Sequence[Entry]], bytes] = _names
+    if "l" in list_requests(argument)[0].options:
+        found, lines = timed(session, found), _LongForm()
     return await send_pages(session, found, lines, verb="NLST", name=_shown(session, argument))
 
 
@@ -59,13 +61,14 @@ def _names(page: Sequence[Entry]) -> bytes:
 async def mlsd(session: Session, argument: str) -> Reply:
     """MLSD: a directory with exact facts; of a file it is an error (RFC 3659 section 7.2)."""
     path = session.resolve(argument)
+    with_times = session.config.client_times and "modify" in session.facts
 
     async def directory_only() -> AsyncGenerator[Sequence[Entry], None]:
         async with contextlib.aclosing(session.path_io.pages(path)) as pages:
             async for page in pages:
                 if len(page) == 1 and page[0].path == virtual(path):
                     raise NotADirectory
-                yield page
+                yield await session.path_io.timed(page) if with_times else page
 
     lines = functools.partial(mlsd_lines, facts=session.facts)
     return await send_pages(session, directory_only(), lines, verb="MLSD", name=str(path))

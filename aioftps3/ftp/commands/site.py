@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from aioftps3.ftp.commands.table import Command
+from aioftps3.ftp.commands.times import SITE_UTIME
 from aioftps3.ftp.replies import Reply
 from aioftps3.ftp.session import Session
 
@@ -76,6 +77,7 @@ SUBCOMMANDS: Mapping[str, Command] = MappingProxyType(
                 reference="-",
                 argument_required=True,
             ),
+            SITE_UTIME,
             Command(
                 verb="SITE CPFR",
                 handler=cpfr,

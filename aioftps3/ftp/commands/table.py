@@ -41,6 +41,8 @@ class Switch:
     setting: str
     """Its name for operators."""
     on: Callable[[FtpConfig], bool]
+    words: str = "only with"
+    """How the command stands to the setting, for the documentation."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

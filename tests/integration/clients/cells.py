@@ -37,7 +37,6 @@ NOT_BUILT: Mapping[str, str] = MappingProxyType(
     {
         "REST+STOR": "REST n is refused before STOR",
         "APPE": "there is no APPE",
-        "MFMT": "times of files cannot be set",
     }
 )
 """What the server does not have yet, and why not; a cell that needs one of these is not run.

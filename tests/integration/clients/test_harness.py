@@ -90,7 +90,6 @@ def test_what_is_declared_as_not_built_is_refused(stage: Stage, what: str) -> No
         attempts = {
             "REST+STOR": lambda: ftp.storbinary("STOR not-built", io.BytesIO(b"x"), rest=1),
             "APPE": lambda: ftp.storbinary("APPE not-built", io.BytesIO(b"x")),
-            "MFMT": lambda: ftp.voidcmd("MFMT 20200101000000 not-built"),
         }
         with pytest.raises(ftplib.error_perm, match=r"^(502|554) "):
             attempts[what]()

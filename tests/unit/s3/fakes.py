@@ -217,8 +217,11 @@ class FakeS3:
         source = unquote(header(request, "x-amz-copy-source") or "").split("/", 1)[1]
         if source not in self.objects:
             return self._error(404, "NoSuchKey")
+        if header(request, "if-match") not in (None, etag(self.objects.get(key, b""))):
+            return self._error(412, "PreconditionFailed")
         self.objects[key] = self.objects[source]
-        self.metadata[key] = dict(self.metadata[source])
+        replaces = header(request, "x-amz-metadata-directive") == "REPLACE"
+        self.metadata[key] = user_metadata(request) if replaces else dict(self.metadata[source])
         document = f"<CopyObjectResult><ETag>{etag(self.objects[key])}</ETag></CopyObjectResult>"
         return self._respond(200, {}, b'  \n<?xml version="1.0"?>' + document.encode())
 

@@ -143,6 +143,20 @@ def test_count_of_tags_that_is_none_is_none(text: str) -> None:
     assert responses.object_info("k", {**headers, "x-amz-tagging-count": text}).tag_count == 0
 
 
+@pytest.mark.parametrize(
+    ("headers", "encryption"),
+    [
+        ({}, None),
+        ({"x-amz-server-side-encryption": "aws:kms"}, "aws:kms"),
+        ({"x-amz-server-side-encryption": "AES256"}, "AES256"),
+        ({"x-amz-server-side-encryption-customer-algorithm": "AES256"}, "customer"),
+    ],
+)
+def test_the_encryption_of_an_object_is_told(headers: dict[str, str], encryption: str | None) -> None:
+    plain = {"content-length": "1", "etag": "e", "last-modified": "Wed, 12 Oct 2022 17:50:00 GMT"}
+    assert responses.object_info("k", {**plain, **headers}).encryption == encryption
+
+
 @pytest.mark.parametrize("text", ["", "-1", "1x", "9" * 21])
 def test_length_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(errors.S3ProtocolError):

@@ -6,6 +6,7 @@ import pytest
 
 import aioftps3
 from aioftps3.ftp.commands import command_table
+from aioftps3.ftp.hashing import HASHES
 from tests.support.ftp_session import FtpStore, clear_text, encrypted, running_server
 
 
@@ -86,7 +87,7 @@ async def test_syst_makes_clients_read_listings_as_those_of_ls() -> None:
 
 
 async def test_help_lists_every_verb_and_explains_each() -> None:
-    async with running_server(clear_text(active_mode=True)) as running:
+    async with running_server(clear_text(active_mode=True, client_times=True, hashes=tuple(HASHES))) as running:
         client = await running.greeted()
         answer = await client.command("HELP")
         assert set(" ".join(answer.lines[1:-1]).split()) == set(command_table())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from aioftps3.ftp.commands.site import SUBCOMMANDS
-from tests.support.ftp_session import FtpStore, running_server
+from tests.support.ftp_session import FtpStore, clear_text, running_server
 
 
 @pytest.mark.parametrize(
@@ -19,6 +19,7 @@ from tests.support.ftp_session import FtpStore, running_server
         ("HELP", 214),
         ("help", 214),
         ("UMASK", 504),
+        ("UTIME 20260101000000 x", 504),
         ("EXEC ls", 504),
         ("", 501),
         ("  ", 504),
@@ -34,12 +35,13 @@ async def test_site(argument: str, code: int) -> None:
 
 @pytest.mark.parametrize("line", ["SITE HELP", "HELP SITE", "help site"])
 async def test_help_on_site_lists_its_commands(line: str) -> None:
-    async with running_server() as running:
-        client = await running.client()
-        lines = (await client.command(line)).lines[1:-1]
-        assert [row.partition(":")[0].strip().partition(" <")[0] for row in lines] == [
-            f"SITE {name}" for name in SUBCOMMANDS
-        ]
+    for client_times in (True, False):
+        async with running_server(clear_text(client_times=client_times)) as running:
+            client = await running.client()
+            lines = (await client.command(line)).lines[1:-1]
+            assert [row.partition(":")[0].strip().partition(" <")[0] for row in lines] == [
+                f"SITE {name}" for name in SUBCOMMANDS if client_times or name != "UTIME"
+            ]
 
 
 async def test_files_and_directories_are_copied_inside_the_bucket() -> None:

@@ -10,6 +10,7 @@ from aioftps3.ftp.commands import FAMILIES, command_table, features, manual, pag
 from aioftps3.ftp.commands.site import SUBCOMMANDS
 from aioftps3.ftp.commands.table import AFTERWARDS
 from aioftps3.ftp.config import FtpConfig
+from aioftps3.ftp.hashing import HASHES
 
 TABLE = command_table()
 VERBS = re.findall(
@@ -61,7 +62,7 @@ def test_names_that_are_made_are_refused_with_553() -> None:
 
 
 def test_feat_lists_what_works_and_nothing_else() -> None:
-    """APPE, MFMT and HASH are not there."""
+    """What a setting switches on is not there."""
     assert features(TABLE, FtpConfig()) == (
         "AUTH TLS",
         "AVBL",
@@ -84,9 +85,15 @@ def test_feat_lists_what_works_and_nothing_else() -> None:
 
 def test_what_is_switched_off_is_in_neither_feat_nor_help() -> None:
     """P11, P12: what FEAT shows works, and what works and has a line is shown."""
-    off, on = FtpConfig(), FtpConfig(active_mode=True)
-    assert set(features(TABLE, on)) - set(features(TABLE, off)) == {"EPRT"}
-    assert set(manual(TABLE, on)) - set(manual(TABLE, off)) == {"EPRT", "PORT"}
+    off = FtpConfig()
+    for on, lines, verbs in (
+        (FtpConfig(active_mode=True), {"EPRT"}, {"EPRT", "PORT"}),
+        (FtpConfig(client_times=True), {"MFMT", "MFF modify;"}, {"MFMT", "MFF"}),
+        (FtpConfig(hashes=("SHA-256",)), {"HASH", "XSHA256"}, {"HASH", "XSHA256"}),
+        (FtpConfig(hashes=("CRC32", "MD5")), {"HASH", "XCRC", "XMD5"}, {"HASH", "XCRC", "XMD5"}),
+    ):
+        assert set(features(TABLE, on)) - set(features(TABLE, off)) == lines
+        assert set(manual(TABLE, on)) - set(manual(TABLE, off)) == verbs
     for command in TABLE.values():
         assert (command.feature in features(TABLE, off)) == (command.feature is not None and command.works(off))
 
@@ -96,7 +103,7 @@ def test_feat_lines_have_no_blanks_around_them() -> None:
 
 
 def test_help_explains_every_command() -> None:
-    entries = manual(TABLE, FtpConfig(active_mode=True))
+    entries = manual(TABLE, FtpConfig(active_mode=True, client_times=True, hashes=tuple(HASHES)))
     assert set(entries) == set(TABLE)
     for verb, entry in entries.items():
         assert entry.startswith(TABLE[verb].verb)
