@@ -9,8 +9,8 @@
 # Tests run in several processes at once. A test has 20 seconds; on slow machines AIOFTPS3_TEST_LIMIT gives it more.
 #
 # ./tests.sh --nightly does the same in one process, with 1,000 randomised fault trials (tests/faults) in place of 100,
-# 100,000 made-up command lines (tests/fuzz) in place of 2,000, both with new seeds each day, and with all FTP clients of
-# docs/clients.md. A failing trial names its seed:
+# 100,000 made-up command lines (tests/fuzz) in place of 2,000, both with new seeds each day, with other examples of the
+# property tests each time, and with all FTP clients of docs/clients.md. A failing trial names its seed:
 #   ./tests.sh tests/faults/test_trials.py --seed 20412345
 #
 # With other arguments it only runs pytest with them:  ./tests.sh tests/unit -k sigv4
@@ -259,7 +259,7 @@ static_checks
 trials=()
 if [ "$nightly" = yes ]; then
   day="$(($(date +%s) / 86400))"
-  trials=(--trials 1000 --fuzz-lines 100000 --first-seed "${day}000" --clients all)
+  trials=(--trials 1000 --fuzz-lines 100000 --first-seed "${day}000" --hypothesis-profile=exploring --clients all)
 fi
 tested+=("$main_version")
 part "tests on Python $main_version" run_pytest .venv "$main_version" ${trials[@]+"${trials[@]}"}

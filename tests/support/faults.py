@@ -51,6 +51,7 @@ from tests.support.ftp_session import (
     settle,
 )
 from tests.support.proxy import Proxy
+from tests.support.rules import contention
 
 __all__ = ("PART", "Scene", "at_step", "fault_scene", "noise", "push", "task_steps", "until")
 
@@ -217,12 +218,14 @@ async def fault_scene(
 ) -> AsyncIterator[Scene]:
     """A gateway and its S3; further options are FtpConfig's.
 
-    ``read_timeout``: how long S3 may be silent, in seconds, also at Complete and Copy. ``download_streams``: with more
-    than one, S3 always counts as the slower side, and files of three parts or more are read in ranges of a part.
+    ``read_timeout``: how long S3 may be silent, in seconds, also at Complete and Copy; longer on a busy machine, where
+    it is silent without meaning to. ``download_streams``: with more than one, S3 always counts as the slower side, and
+    files of three parts or more are read in ranges of a part.
     ``ends_by_itself``: sessions must end by the end of their clients alone, before the server is closed.
     ``single_copy_bytes``: larger files are copied in parts of `PART`.
     """
     tasks, sockets = asyncio.all_tasks(), open_sockets()
+    read_timeout = min(read_timeout * contention(), PATIENCE_SECONDS)
     scenes: list[Scene] = []
     s3 = EmbeddedS3(
         bucket=BUCKET,

@@ -4,6 +4,8 @@
 - A test has 20 seconds, more where the machine is busy, unless it is marked `patient(seconds, reason)`. One that was
   slower fails; pytest's own timeout is longer, and ends what hangs.
 - Large files come last: while GiB are moved, tests that keep an eye on the clock are done.
+- Property tests try the same examples each time, as randomised trials have the same seeds; the nightly run explores
+  (`--hypothesis-profile=exploring`). How long an example takes is no failure.
 """
 
 from __future__ import annotations
@@ -13,8 +15,9 @@ import re
 from collections.abc import Generator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
-__all__ = ("SKIP_REASONS", "may_be_skipped")
+__all__ = ("SKIP_REASONS", "contention", "may_be_skipped")
 
 SKIP_REASONS: tuple[str, ...] = (
     # The machine lacks something that tests.sh could not install; it says so first and last.
@@ -44,10 +47,23 @@ def may_be_skipped(reason: str) -> bool:
     return any(re.fullmatch(pattern, reason) for pattern in SKIP_REASONS)
 
 
+def contention() -> float:
+    """How many processes of the last minute wanted each processor; 1 at least."""
+    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+
+
 def _limits(seconds: float, reason: str) -> float:
     """The arguments of `patient`."""
     assert reason
     return seconds
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Set what hypothesis does, unless the command line does."""
+    patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.register_profile("exploring", patient)
+    settings.register_profile("fixed", patient, derandomize=True, database=None)
+    settings.load_profile(config.getoption("--hypothesis-profile", None) or "fixed")
 
 
 @pytest.hookimpl(trylast=True)
@@ -66,7 +82,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     if report.skipped and not hasattr(report, "wasxfail"):
         _judge_skip(report)
     if report.passed and report.duration > LIMIT_SECONDS and item.get_closest_marker(PATIENT) is None:
-        _judge_slowness(report, LIMIT_SECONDS * _contention())
+        _judge_slowness(report, LIMIT_SECONDS * contention())
     # Captured logs hold what clients sent, also bytes that are no UTF-8.
     report.sections = [(name, text.encode("utf-8", "backslashreplace").decode()) for name, text in report.sections]
     return report
@@ -93,8 +109,3 @@ def _judge_slowness(report: pytest.TestReport, limit: float) -> None:
     if report.duration > limit:
         report.outcome = "failed"
         report.longrepr = f"took {report.duration:.0f} s, more than {limit:.0f} s: shorten it, or mark it {PATIENT}"
-
-
-def _contention() -> float:
-    """How many processes of the last minute wanted each processor; 1 at least."""
-    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
