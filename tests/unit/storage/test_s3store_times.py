@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from aioftps3.embedded import Answer, Call, EmbeddedS3, Limits, Proceed, Refusal
+from aioftps3.embedded import Answer, Call, ConnectionCut, EmbeddedS3, Limits, Proceed, Refusal
 from aioftps3.s3.budget import ByteBudget
 from aioftps3.s3.checksums import Algorithm
 from aioftps3.s3.client import S3Client
@@ -287,6 +287,37 @@ async def test_an_object_that_changes_while_its_time_is_set(scene: Scene, code: 
     else:
         with pytest.raises(errors.Changed):
             await scene.store.set_time("k", GIVEN)
+
+
+@pytest.mark.parametrize("size", [5, 200 * KIB, len(LARGE)], ids=["one part", "parts", "copied in parts"])
+async def test_a_time_whose_answer_was_lost_is_set_all_the_same(scene: Scene, size: int) -> None:
+    """The ETag of an object of parts is another one after the first attempt, which the condition of the second sees."""
+    await scene.write("k", LARGE[:size])
+    lost = 1
+
+    async def intercept(call: Call, proceed: Proceed) -> Answer:
+        nonlocal lost
+        answer = await proceed()
+        if call.operation in ("CopyObject", "CompleteMultipartUpload") and lost:
+            lost -= 1
+            raise ConnectionCut
+        return answer
+
+    scene.server.intercept = intercept
+    info = await scene.store.set_time("k", GIVEN)
+    assert lost == 0
+    there = await scene.store.head("k")
+    assert info is not None
+    assert there is not None
+    assert (info.etag, info.client_time) == (there.etag, there.client_time) == (there.etag, GIVEN)
+    assert scene.server.read("k") == LARGE[:size]
+
+
+async def test_a_time_is_set_also_where_nothing_is_replaced(scene: Scene) -> None:
+    store = S3Store(scene.client, ByteBudget(512 * KIB), part_size=64 * KIB, no_overwrite=True, times=KnownTimes())
+    scene.server.put("k", b"data")
+    assert await store.set_time("k", GIVEN) is not None
+    assert (await scene.client.head_object("k")).metadata == {"mtime": "1500000000"}
 
 
 @pytest.mark.parametrize("size", [0, 5, len(LARGE)])
