@@ -155,6 +155,10 @@ class S3File:
         """Take the first ``count`` bytes of the view that `room` gave."""
         self._written().filled(count)
 
+    def on_broken(self, callback: Callable[[], None]) -> None:
+        """Have this called when the upload fails while its client is waited for: see `WriteFile.on_broken`."""
+        self._written().on_broken(callback)
+
     @_path_io
     async def write(self, data: bytes | memoryview) -> int:
         """Add bytes to the upload by copying them; waiting is the backpressure."""

@@ -72,6 +72,7 @@ _CODES: Mapping[type[errors.StorageError], tuple[int, int]] = {
     errors.Busy: (450, 450),
     errors.Changed: (451, 451),
     errors.Corrupt: (451, 451),
+    errors.TooSlow: (451, 451),
     errors.Unavailable: (451, 451),
     errors.Misconfigured: (451, 451),
 }

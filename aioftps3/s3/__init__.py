@@ -31,7 +31,7 @@ from aioftps3.s3.credentials import (
     default_provider,
 )
 from aioftps3.s3.download import Download
-from aioftps3.s3.errors import S3Error, S3ProtocolError, S3ResponseError, S3TransportError
+from aioftps3.s3.errors import S3Error, S3ProtocolError, S3ResponseError, S3TransportError, UploadEvicted
 from aioftps3.s3.getobject import GetObject
 from aioftps3.s3.models import (
     Body,
@@ -86,6 +86,7 @@ __all__ = (
     "StaticCredentials",
     "Transport",
     "Upload",
+    "UploadEvicted",
     "UploadResult",
     "UploadsPage",
     "chosen_provider",

@@ -6,6 +6,7 @@
     +-- RequestInvalid            (also ValueError) arguments that cannot be sent: an empty key, a bad endpoint
     +-- NoCredentials             no provider had credentials
     +-- UploadEnded               write or complete after complete, abort or a failure
+    +-- UploadEvicted             memory was short and the upload silent: its memory was given to others
     +-- DeleteFailed              DeleteObjects answered 200 but named keys that it did not delete
     +-- S3ProtocolError           an answer that is not S3's
     +-- ChecksumMismatch          the content of an object is not what its checksum says
@@ -63,6 +64,11 @@ class NoCredentials(S3Error):
 
 class UploadEnded(S3Error):
     """The upload was completed, aborted or has failed before; it takes nothing more."""
+
+
+class UploadEvicted(S3Error):
+    """Others had waited for memory for too long, and this upload, which had got next to nothing for as long, lost its
+    own."""
 
 
 @dataclass(frozen=True, slots=True)

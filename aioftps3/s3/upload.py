@@ -3,29 +3,42 @@
 What stays true:
 
 - nothing is visible under the key before `complete` has returned;
-- a part's whole memory is reserved from the budget before its first byte is stored, and what is full is on its way
-  before more is asked for, so that uploads that wait for the budget never wait for each other;
-- every reserved byte is given back, however the upload ends and wherever it is cancelled;
+- memory is taken block by block as bytes come, by the rules of `budget`: an upload that has got nothing holds nothing,
+  and what is full is on its way before more is asked for;
+- every byte that was taken is given back, however the upload ends and wherever it is cancelled;
 - at most `parts_in_flight` parts are on their way, and one more is being filled;
-- the multipart upload is created only when a byte beyond the first part arrives: whatever fits is one PutObject;
+- the multipart upload is created only when a byte beyond the first part arrives: whatever fits is one PutObject, unless
+  memory is short, when what has come of a part may be sent before it is full;
+- nobody can write into memory that is on its way: there is no room while a part is sent, and none after the end;
 - an object that must be new is looked for before that, and again by S3 itself when it is written.
 """
 
 import asyncio
 import base64
 import enum
-from collections.abc import Iterable, Iterator, Mapping
+import logging
+from collections.abc import Callable, Mapping
 
 from aioftps3.s3 import checksums, completion
+from aioftps3.s3.blocks import PartBody
 from aioftps3.s3.budget import ByteBudget
 from aioftps3.s3.checksums import Algorithm, Checksum
 from aioftps3.s3.client import S3Client
-from aioftps3.s3.errors import NoSuchKey, PreconditionFailed, RequestInvalid, S3Error, TooLarge, UploadEnded
-from aioftps3.s3.models import SLICE_BYTES, Body, BytesBody, CompletedPart, UploadResult, slices
+from aioftps3.s3.errors import (
+    NoSuchKey,
+    PreconditionFailed,
+    RequestInvalid,
+    S3Error,
+    TooLarge,
+    UploadEnded,
+    UploadEvicted,
+)
+from aioftps3.s3.models import Body, BytesBody, CompletedPart, UploadResult
 from aioftps3.s3.parts import LARGEST_PART_BYTES, PART_BYTES, PARTS, plan_parts
 
-PARTS_IN_FLIGHT = 4
+log = logging.getLogger(__name__)
 
+PARTS_IN_FLIGHT = 4
 
 _dropping: set[asyncio.Task[None]] = set()
 """Uploads that are dropped after nobody waits for it any more; the loop itself holds tasks only weakly."""
@@ -36,48 +49,6 @@ class _State(enum.Enum):
     BROKEN = enum.auto()
     COMPLETED = enum.auto()
     ABORTED = enum.auto()
-
-
-class _Part:
-    """A part's memory while it is filled and sent; a `Body`."""
-
-    def __init__(self, number: int, buffer: bytearray, algorithms: Iterable[Algorithm]) -> None:
-        self.number = number
-        self.buffer = buffer
-        self.filled = 0
-        self._digests = {algorithm: checksums.new_digest(algorithm) for algorithm in algorithms}
-
-    @property
-    def length(self) -> int:
-        return self.filled
-
-    @property
-    def is_full(self) -> bool:
-        return self.filled == len(self.buffer)
-
-    @property
-    def sha256(self) -> str:
-        return self.checksum(Algorithm.SHA256).hex()
-
-    def checksum(self, algorithm: Algorithm) -> bytes:
-        if algorithm not in self._digests:
-            digest = self._digests[algorithm] = checksums.new_digest(algorithm)
-            with memoryview(self.buffer) as view:
-                digest.update(view[: self.filled])
-        return self._digests[algorithm].digest()
-
-    def room(self) -> memoryview:
-        """A view of what is free of the current slice."""
-        return memoryview(self.buffer)[self.filled : (self.filled // SLICE_BYTES + 1) * SLICE_BYTES]
-
-    def take(self, piece: memoryview) -> None:
-        """Hear that the next bytes are there; `piece` is a view of them."""
-        self.filled += len(piece)
-        for digest in self._digests.values():
-            digest.update(piece)
-
-    def chunks(self) -> Iterator[memoryview]:
-        return slices(memoryview(self.buffer)[: self.filled])
 
 
 class Upload:
@@ -110,6 +81,7 @@ class Upload:
         self._client = client
         self._key = key
         self._budget = budget
+        self._account = budget.account(short=self._send_if_due, evicted=self._evicted)
         self.plan = plan_parts(part_size, budget.total, expected_size=expected_size, equal_parts=equal_parts)
         """The sizes of its parts, and with them the largest size of the object."""
         self._algorithms = {Algorithm.SHA256} if client.signs_payload else set()
@@ -123,13 +95,15 @@ class Upload:
         self._token = completion.new_token()
         self._state = _State.OPEN
         self._failure: BaseException | None = None
+        self._on_broken: Callable[[], None] | None = None
         self._size = 0
         self._whole_crc: bytes | None = None
         self._number = 0
-        self._part: _Part | None = None
+        self._lost = 0
+        self._part: PartBody | None = None
         self._room: memoryview | None = None
         self._creating: asyncio.Task[str] | None = None
-        self._sending: set[asyncio.Task[CompletedPart]] = set()
+        self._sending: dict[asyncio.Task[CompletedPart], PartBody] = {}
         self._sent: list[CompletedPart] = []
         self._late_parts = False
         self._ending = asyncio.Lock()
@@ -139,44 +113,62 @@ class Upload:
         """Bytes written so far."""
         return self._size
 
+    def on_broken(self, callback: Callable[[], None]) -> None:
+        """Have this called from the loop, once, when the upload can no longer succeed although nobody has asked it for
+        anything: a part could not be sent, or its memory was taken (`UploadEvicted`). The next `room`, `write` or
+        `complete` raises the reason, and `abort` is due. It is not called once one of them has raised or `complete` has
+        begun, but may be while `room` is waited for, which then raises too.
+        """
+        self._on_broken = callback
+        if self._failure is not None:
+            self._tell_soon()
+
     async def room(self) -> memoryview:
         """Give a view into the upload's memory, at least one byte long, for the next bytes to be put into; `filled`
-        says when they are there. Ask only when there is a byte to put: room beyond the first part starts a multipart
-        upload. Waiting here is the backpressure: for the budget, and for parts to be sent.
+        says when they are there. Ask only when there is a byte to put: room takes memory, and room beyond the first
+        part starts a multipart upload. Waiting here is the backpressure: for the budget, and for parts to be sent.
 
-        The view is good until `filled` or `abort`; afterwards writing to it raises ValueError. After any error or
-        cancellation the upload can only be aborted.
+        The view is good until `filled`, `complete` or `abort`; afterwards writing to it raises ValueError. Do not keep
+        it while a client is silent: memory that could be sent is not sent as long as somebody may write into it. After
+        any error or cancellation the upload can only be aborted.
 
         Raises:
             S3Error: a part could not be sent; it may be an earlier one.
+            UploadEvicted: memory was short, and nothing had come for too long.
             TooLarge: 10,000 parts are full.
             UploadEnded: it has been completed or aborted, or has failed before.
         """
         self._check_open()
+        if self._account.is_sealed:
+            raise UploadEnded("all bytes have come")
+        self._release_room()
         try:
-            part = await self._part_with_room()
+            while self._part is None or not self._part.has_room:
+                await self._make_room()
         except BaseException:
             self._state = _State.BROKEN
             raise
-        self._release_room()
-        self._room = part.room()
+        self._room = self._part.room()
         return self._room
 
     def filled(self, count: int) -> None:
         """Say that `count` bytes were put at the start of the view that `room` gave; they are hashed now. When the
-        upload has ended meanwhile, they are dropped.
+        upload has ended or has failed meanwhile, they are dropped.
 
         Raises:
             RequestInvalid: there is no such view, or it is shorter.
         """
         room, self._room = self._room, None
-        if self._state is not _State.OPEN:
+        if not self._is_alive:
+            if room is not None:
+                room.release()
             return
         if room is None or self._part is None or not 0 <= count <= len(room):
             raise RequestInvalid("more bytes than there was room for")
         with room, room[:count] as piece:
             self._part.take(piece)
         self._size += count
+        self._send_if_due()
 
     async def write(self, data: bytes | bytearray | memoryview) -> None:
         """Add bytes; they are copied. Waits as `room` does.
@@ -192,12 +184,15 @@ class Upload:
             room[:taken] = view[:taken]
             self.filled(taken)
             view = view[taken:]
-        try:
-            if self._part is not None and self._part.is_full and self._creating is not None:
-                await self._send_part()
-        except BaseException:
-            self._state = _State.BROKEN
-            raise
+
+    def seal(self) -> None:
+        """Say that all bytes have come: what can be sent is sent, and the upload does not count as silent while it
+        waits to be completed.
+        """
+        if self._is_alive:
+            self._account.is_sealed = True
+            self._release_room()
+            self._send_if_due()
 
     async def complete(self) -> UploadResult:
         """Make the object visible; returns only when S3 has confirmed it. After an error, call `abort`.
@@ -211,8 +206,9 @@ class Upload:
             self._check_open()
             self._state = _State.BROKEN
             self._release_room()
-            result = await (self._put() if self._creating is None else self._complete_parts())
+            result = await (self._put() if self._creating is None else self._complete_parts(self._creating))
             self._state = _State.COMPLETED
+            self._account.close()
             return result
 
     async def abort(self) -> None:
@@ -227,6 +223,7 @@ class Upload:
         """
         if self._state is not _State.COMPLETED and self._state is not _State.ABORTED:
             self._state = _State.BROKEN
+            self._account.close()
             self._cut_parts()
         async with self._ending:
             if self._state is not _State.BROKEN:
@@ -257,41 +254,113 @@ class Upload:
             self._state = _State.BROKEN
             raise self._failure
 
-    async def _part_with_room(self) -> _Part:
-        if self._part is not None and self._part.is_full:
+    @property
+    def _is_alive(self) -> bool:
+        return self._state is _State.OPEN and self._failure is None
+
+    async def _make_room(self) -> None:
+        """Do one thing that is in the way of room, or wait for it. Whatever is waited for, the part may be sent
+        meanwhile.
+        """
+        part = self._part
+        if part is None:
+            self._plan_part()
+        elif part.is_full:
             await self._send_part()
-        if self._part is None:
-            if self._number == PARTS:
-                raise TooLarge("EntityTooLarge", 400, operation="UploadPart")
-            size = self.plan.size(self._number + 1)
-            await self._budget.acquire(size)
-            try:
-                buffer = self._budget.take_buffer(size)
-            except MemoryError:
-                self._budget.release(size)
-                raise
+            return
+        if self._account.is_at_limit:
+            await self._one_sent()
+            return
+        block = self._account.try_take()
+        if block is None:
+            if part is not None and self._can_be_sent(part):
+                await self._send_part()
+                return
+            block = await self._account.take()
+        if part is None:
             self._number += 1
-            self._part = _Part(self._number, buffer, self._algorithms)
-            self._raise_failure()
-        return self._part
+            part = self._part = PartBody(self._number, self.plan.size(self._number), self._algorithms)
+        part.add(block)
+
+    def _plan_part(self) -> None:
+        number = self._number + 1
+        if number > PARTS:
+            raise TooLarge("EntityTooLarge", 400, operation="UploadPart")
+        self._account.begin(self.plan.size(number), self.plan.least(number, self._lost))
+
+    def _can_be_sent(self, part: PartBody) -> bool:
+        return part.length >= self._account.least
+
+    async def _one_sent(self) -> None:
+        await asyncio.wait(self._sending, return_when=asyncio.FIRST_COMPLETED)
+        self._raise_failure()
 
     async def _send_part(self) -> None:
-        """Put the part that was filled on its way, when there is a free place."""
-        upload_id = await self._create()
+        """Put the part on its way, when there is a free place."""
         while len(self._sending) >= self._parts_in_flight:
-            await asyncio.wait(self._sending, return_when=asyncio.FIRST_COMPLETED)
-            self._harvest()
+            await self._one_sent()
         self._raise_failure()
+        self._start_sending()
+
+    def _send_if_due(self) -> None:
+        """Put the part on its way if nothing is gained by waiting and there is a free place."""
+        part = self._part
+        if part is None or self._room is not None or not self._is_alive or len(self._sending) >= self._parts_in_flight:
+            return
+        is_sealed = self._account.is_sealed
+        if self._creating is not None and (part.is_full or is_sealed):
+            is_due = True
+        else:
+            is_due = self._budget.is_short and self._can_be_sent(part) and not is_sealed
+        if is_due:
+            self._start_sending()
+
+    def _start_sending(self) -> None:
         part, self._part = self._part, None
         if part is None:
             return
+        self._lost += part.size - part.length
         self._add_to_whole(part)
-        task = asyncio.create_task(self._client.upload_part(self._key, upload_id, part.number, part))
+        if self._creating is None:
+            self._creating = asyncio.create_task(self._begin())
+        task = asyncio.create_task(self._upload_part(part, self._creating))
+        self._sending[task] = part
         # A callback, because a task that is cancelled before its first step runs no `finally`.
-        task.add_done_callback(lambda _: self._give_back(part))
-        self._sending.add(task)
+        task.add_done_callback(self._part_done)
+        self._account.send()
 
-    def _add_to_whole(self, part: _Part) -> None:
+    async def _upload_part(self, part: PartBody, creating: asyncio.Task[str]) -> CompletedPart:
+        upload_id = await asyncio.shield(creating)
+        return await self._client.upload_part(self._key, upload_id, part.number, part)
+
+    def _part_done(self, _: asyncio.Task[CompletedPart]) -> None:
+        self._harvest()
+        if self._failure is not None:
+            self._give_up()
+        self._send_if_due()
+
+    def _evicted(self) -> None:
+        """The budget wants the memory: the client has been silent for too long."""
+        log.warning("memory for uploads is short: the upload of %s, which had fallen silent, is dropped", self._key)
+        self._failure = self._failure or UploadEvicted("the memory was needed for others, and nothing came")
+        self._give_up()
+
+    def _give_up(self) -> None:
+        """The upload has failed while nobody asks it for anything: hold nothing, and tell the owner."""
+        self._drop_part()
+        self._account.close(self._failure if isinstance(self._failure, S3Error) else None)
+        self._tell_soon()
+
+    def _tell_soon(self) -> None:
+        asyncio.get_running_loop().call_soon(self._tell)
+
+    def _tell(self) -> None:
+        callback, self._on_broken = self._on_broken, None
+        # Whoever has ended it, or was told by an error, needs no call.
+        if callback is not None and self._state is _State.OPEN:
+            callback()
+
+    def _add_to_whole(self, part: PartBody) -> None:
         algorithm = self._client.checksum
         if algorithm is None or not algorithm.is_crc:
             return
@@ -304,15 +373,10 @@ class Upload:
             return None
         return Checksum(self._client.checksum, base64.b64encode(self._whole_crc).decode())
 
-    async def _create(self) -> str:
-        """Create the multipart upload once. The request goes on when its caller is cancelled: its answer is the only
-        way to learn the id, without which the upload could not be aborted.
-        """
-        if self._creating is None:
-            self._creating = asyncio.create_task(self._begin())
-        return await asyncio.shield(self._creating)
-
     async def _begin(self) -> str:
+        """Create the multipart upload. A task of its own, which nothing cancels: its answer is the only way to learn
+        the id, without which the upload could not be aborted.
+        """
         if self._if_none_match is not None:
             await self._refuse_existing()
         return await self._client.create_multipart_upload(
@@ -341,6 +405,7 @@ class Upload:
     async def _put(self) -> UploadResult:
         part, self._part = self._part, None
         body: Body = BytesBody(b"") if part is None else part
+        self._account.send()
         try:
             return await completion.put(
                 self._client,
@@ -354,15 +419,15 @@ class Upload:
             )
         finally:
             if part is not None:
-                self._give_back(part)
+                self._account.returned(part.drop())
 
-    async def _complete_parts(self) -> UploadResult:
-        upload_id = await self._create()
+    async def _complete_parts(self, creating: asyncio.Task[str]) -> UploadResult:
         if self._part is not None:
             await self._send_part()
         if self._sending:
             await asyncio.wait(self._sending, return_when=asyncio.FIRST_EXCEPTION)
         self._raise_failure()
+        upload_id = await asyncio.shield(creating)
         return await completion.complete(
             self._client,
             self._key,
@@ -375,9 +440,9 @@ class Upload:
         )
 
     def _harvest(self) -> None:
-        """Take the results of the parts that are done."""
+        """Take the results of the parts that are done, and give their memory back."""
         for task in [task for task in self._sending if task.done()]:
-            self._sending.discard(task)
+            self._account.returned(self._sending.pop(task).drop())
             if task.cancelled():
                 self._failure = self._failure or UploadEnded("sending a part was cancelled")
             elif (error := task.exception()) is not None:
@@ -397,20 +462,14 @@ class Upload:
         for task in self._sending:
             if task.cancel():
                 self._late_parts = True
-        self._give_back_current()
-
-    def _give_back_current(self) -> None:
-        part, self._part = self._part, None
-        if part is not None:
-            self._give_back(part)
+        self._drop_part()
 
     def _release_room(self) -> None:
         room, self._room = self._room, None
         if room is not None:
             room.release()
 
-    def _give_back(self, part: _Part) -> None:
-        buffer, part.buffer = part.buffer, bytearray()
-        part.filled = 0
-        self._budget.release(len(buffer))
-        self._budget.give_buffer(buffer)
+    def _drop_part(self) -> None:
+        part, self._part = self._part, None
+        if part is not None:
+            self._account.drop(part.drop())

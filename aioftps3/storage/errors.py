@@ -19,6 +19,7 @@
     ├── Busy             somebody else is at it; works later
     ├── Changed          the file became another one meanwhile
     ├── Corrupt          bytes or answers that are not what was sent
+    ├── TooSlow          memory for uploads was short, and taken from this one, which stood still
     ├── Unavailable      the store cannot be reached, or asks to slow down
     └── Misconfigured    credentials, bucket or endpoint are wrong: the operator has to act
 """
@@ -46,6 +47,7 @@ __all__ = (
     "RangeInvalid",
     "StorageError",
     "StorageFull",
+    "TooSlow",
     "Unavailable",
 )
 
@@ -160,6 +162,12 @@ class Corrupt(StorageError):
     """Bytes or answers arrived that are not what was sent."""
 
     words = "data damaged on the way to or from the storage"
+
+
+class TooSlow(StorageError):
+    """The gateway's memory for uploads was used up, and was taken from this one, which got next to nothing."""
+
+    words = "memory for uploads is used up and this one sent too slowly, try again later"
 
 
 class Unavailable(StorageError):

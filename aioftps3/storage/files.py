@@ -98,18 +98,24 @@ class WriteFile:
 
     async def room(self) -> memoryview:
         """A writable view, not empty, into the memory of the file, for the next bytes; `filled` says when they are
-        there. Ask only when there is a byte to put: room costs memory, and sometimes a request. Waiting is the
-        backpressure. The view is good until `filled` or the end of the file.
+        there. Ask only when there is a byte to put, and do not keep the view while a client is silent: room costs
+        memory, and sometimes a request. Waiting is the backpressure. The view is good until `filled` or the end of the
+        file.
 
-        Raises ValueError after the end of the file, Quota, StorageFull, Denied, Unavailable and others when the store
-        refuses; the file can then only be aborted.
+        Raises ValueError after the end of the file, Quota, StorageFull, Denied, Unavailable, TooSlow and others when
+        the store refuses; the file can then only be aborted.
         """
         self._refuse_ended()
         return await self._writer.room()
 
     def filled(self, count: int) -> None:
-        """Take the first ``count`` bytes of the view that `room` gave; after an abort they are dropped."""
+        """Take the first ``count`` bytes of the view that `room` gave; after an abort or a failure they are dropped."""
         self._writer.filled(count)
+
+    def on_broken(self, callback: Callable[[], None]) -> None:
+        """Have this called from the loop, once, when the file can no longer be stored although nobody has asked for
+        anything; the next `room`, `write` or `commit` raises why. For whoever waits for a client that may be silent."""
+        self._writer.on_broken(callback)
 
     async def write(self, data: bytes | memoryview) -> None:
         """Add bytes by copying them. Waits and raises as `room` does."""
@@ -132,6 +138,7 @@ class WriteFile:
             return self._entry
         self._refuse_ended()
         try:
+            self._writer.seal()
             async with self._lock():
                 info = await self._writer.complete()
                 self._entry = file_entry(self.path, info)

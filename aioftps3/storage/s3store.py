@@ -41,6 +41,7 @@ _NO_CHUNKS: tuple[bytes, ...] = ()
 _KINDS: Mapping[type[s3errors.S3Error], type[errors.StorageError]] = {
     s3errors.S3Error: errors.StorageError,
     s3errors.NoCredentials: errors.Misconfigured,
+    s3errors.UploadEvicted: errors.TooSlow,
     s3errors.S3ProtocolError: errors.Corrupt,
     s3errors.ChecksumMismatch: errors.Corrupt,
     s3errors.ObjectChanged: errors.Changed,
@@ -390,6 +391,12 @@ class _Writer:
 
     def filled(self, count: int) -> None:
         self._upload.filled(count)
+
+    def seal(self) -> None:
+        self._upload.seal()
+
+    def on_broken(self, callback: Callable[[], None]) -> None:
+        self._upload.on_broken(callback)
 
     async def complete(self) -> ObjectInfo:
         with self._errors():

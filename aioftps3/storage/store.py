@@ -87,10 +87,17 @@ class ObjectWriter(Protocol):
 
     async def room(self) -> memoryview:
         """A writable view, not empty, for the next bytes; asked for only when there is a byte to put there. Waiting is
-        the backpressure. It is good until `filled`, `complete` or `abort`; on an error `abort` is due."""
+        the backpressure. It is good until `filled`, `seal`, `complete` or `abort`; on an error `abort` is due."""
 
     def filled(self, count: int) -> None:
-        """Take the first ``count`` bytes of the view that `room` gave."""
+        """Take the first ``count`` bytes of the view that `room` gave; after a failure they are dropped."""
+
+    def seal(self) -> None:
+        """Hear that no more bytes come, so that what need not wait for `complete` is done now."""
+
+    def on_broken(self, callback: Callable[[], None]) -> None:
+        """Have this called from the loop, once, when the write has failed while nobody asked for anything; the next
+        `room` or `complete` raises why."""
 
     async def complete(self) -> ObjectInfo:
         """Make the object visible. Returns when the store has confirmed it; on an error `abort` is still due."""

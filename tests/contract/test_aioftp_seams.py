@@ -28,7 +28,7 @@ from aioftps3.auth.users import EnvironmentUser
 from aioftps3.ftp.pathio import S3File, S3PathIO
 from aioftps3.ftp.server import FtpsServer
 from aioftps3.ftp.users import GatewayUser, UserManager
-from aioftps3.storage.errors import NotFound, StorageError, Unavailable
+from aioftps3.storage.errors import NotFound, StorageError, TooSlow, Unavailable
 from aioftps3.storage.locks import PathLocks
 from aioftps3.storage.tree import Tree
 from tests.support.ftp_session import HOST, LOGIN, PASSWORD, FtpStore, Wire, running_server
@@ -316,6 +316,22 @@ async def test_open_commits_at_a_good_end_and_aborts_at_any_other(path_io: S3Pat
         room[:3] = b"ole"
         file.filled(3)
     assert store.contents["file"] == b"whole"
+
+
+async def test_a_store_that_fails_meanwhile_tells_who_has_opened_the_file(path_io: S3PathIO) -> None:
+    told = asyncio.Event()
+
+    async def work() -> None:
+        async with path_io.open(PurePosixPath("/new"), "wb") as file:
+            file.on_broken(told.set)
+            (writer,) = store_of(path_io).open_writers
+            writer.break_down(TooSlow())
+            await told.wait()
+            await file.room()
+
+    with pytest.raises(aioftp.PathIOError) as raised:
+        await work()
+    assert isinstance(raised.value.__cause__, TooSlow)
 
 
 async def test_open_refuses_modes_that_s3_has_not(path_io: S3PathIO) -> None:

@@ -8,7 +8,7 @@ import contextlib
 import pytest
 
 from aioftps3.ftp.config import RequireTls
-from tests.support.faults import PART, Scene, fault_scene, noise, push, until
+from tests.support.faults import BLOCK, PART, Scene, fault_scene, noise, push, until
 from tests.support.ftp_session import FtpClient
 
 OLD = noise(1000, seed=1)
@@ -118,7 +118,7 @@ async def test_senders_of_a_byte_now_and_then_are_ended_and_cost_the_others_noth
     async with fault_scene(parts_in_budget=8, stall_timeout=0.5) as scene:
         slow = [await scene.client() for _ in range(4)]
         sipping = [asyncio.create_task(sip(client, f"slow{number}")) for number, client in enumerate(slow)]
-        await until(lambda: scene.budget.in_use == 4 * PART, "each holds the part that it fills")
+        await until(lambda: scene.budget.in_use == 4 * BLOCK, "each holds the block that it fills")
         quick = await scene.client()
         content = noise(6 * PART, seed=3)
         assert (await scene.store(quick, "quick", content)).code == 226
@@ -129,11 +129,11 @@ async def test_senders_of_a_byte_now_and_then_are_ended_and_cost_the_others_noth
         await scene.assert_nothing_is_held()
 
 
-async def test_slow_senders_that_hold_the_whole_budget_make_others_wait_but_not_for_ever() -> None:
-    async with fault_scene(parts_in_budget=2, stall_timeout=0.5) as scene:
+async def test_slow_senders_hold_what_has_come_and_leave_the_rest_of_a_small_budget() -> None:
+    async with fault_scene(parts_in_budget=2, stall_timeout=1) as scene:
         slow = [await scene.client() for _ in range(2)]
         sipping = [asyncio.create_task(sip(client, f"slow{number}")) for number, client in enumerate(slow)]
-        await until(lambda: scene.budget.in_use == 2 * PART, "they hold all of it")
+        await until(lambda: scene.budget.in_use == 2 * BLOCK, "each holds the block that it fills")
         quick = await scene.client()
         content = noise(6 * PART, seed=3)
         assert (await scene.store(quick, "quick", content)).code == 226

@@ -54,8 +54,8 @@ async def at_stage(scene: Scene, client: FtpClient, stage: str) -> Wire | None:
 
 
 async def arrived(scene: Scene, sent: int) -> None:
-    """Until the parts that are full have reached S3 (each one goes when there is a byte beyond it)."""
-    full = max(sent - 1, 0) // PART
+    """Until the parts that are full have reached S3 (the first one goes when there is a byte beyond it)."""
+    full = sent // PART if sent > PART else 0
     await until(lambda: scene.s3.count("UploadPart") == full, f"{full} parts in S3")
 
 

@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aioftps3.s3.parts import BUDGET_SHARE, LARGEST_PART_BYTES, MIB, PARTS, plan_parts
+from aioftps3.s3.parts import BUDGET_SHARE, LARGEST_PART_BYTES, LEAST_PART_BYTES, MIB, PARTS, plan_parts
 
 sizes = st.integers(5 * MIB, LARGEST_PART_BYTES)
 budgets = st.integers(5 * MIB, 40 * 1024**3)
@@ -20,13 +20,37 @@ def test_parts_keep_s3s_limits(wanted: int, budget: int, expected: int | None, e
     assert every[0] == plan.first >= wanted
     assert every[-1] <= LARGEST_PART_BYTES
     assert every[-1] <= max(wanted, budget // BUDGET_SHARE)
-    assert sum(every) == plan.capacity
+    assert sum(every) - plan.slack == plan.capacity
     if expected is None:
         assert plan.first == wanted
     if equal:
         assert len(set(every)) == 1
     if expected is not None and expected <= PARTS * plan.largest and not equal:
         assert plan.capacity >= expected
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(
+    wanted=sizes,
+    budget=budgets,
+    expected=st.none() | st.integers(0, 60 * 1024**4),
+    equal=st.booleans(),
+    early=st.lists(st.integers(0, PARTS - 1), max_size=20),
+)
+def test_parts_suffice_however_many_of_them_are_sent_early(
+    wanted: int, budget: int, expected: int | None, equal: bool, early: list[int]
+) -> None:
+    plan = plan_parts(min(wanted, budget), budget, expected_size=expected, equal_parts=equal)
+    full = set(early)
+    total = lost = 0
+    for number in range(1, PARTS + 1):
+        size, least = plan.size(number), plan.least(number, lost)
+        assert min(size, LEAST_PART_BYTES) <= least <= size
+        sent = size if number in full else least
+        total, lost = total + sent, lost + size - sent
+    assert total >= plan.capacity
+    assert lost <= plan.slack
+    assert not equal or not lost
 
 
 @settings(max_examples=100, deadline=None, derandomize=True)

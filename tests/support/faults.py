@@ -53,10 +53,13 @@ from tests.support.ftp_session import (
 from tests.support.proxy import Proxy
 from tests.support.rules import contention
 
-__all__ = ("PART", "Scene", "at_step", "fault_scene", "noise", "push", "task_steps", "until")
+__all__ = ("BLOCK", "PART", "Scene", "at_step", "fault_scene", "noise", "push", "task_steps", "until")
 
 PART = 32 * 1024
 """Part size in fault tests, and the smallest that the embedded S3 takes: multipart uploads cost next to nothing."""
+
+BLOCK = PART // 4
+"""What an upload takes of the memory budget at a time."""
 
 BUCKET, ACCESS_KEY, SECRET_KEY = "faults", "AKIDFAULTS", "a secret key"
 
@@ -206,6 +209,7 @@ def _spare_ports(count: int) -> tuple[int, ...]:
 async def fault_scene(
     *,
     parts_in_budget: int = 8,
+    memory_patience: float = PATIENCE_SECONDS,
     parts_in_flight: int = 3,
     download_streams: int = 1,
     through_proxy: bool = False,
@@ -218,6 +222,7 @@ async def fault_scene(
 ) -> AsyncIterator[Scene]:
     """A gateway and its S3; further options are FtpConfig's.
 
+    ``memory_patience``: how long an upload waits for memory until silent ones lose theirs, in seconds.
     ``read_timeout``: how long S3 may be silent, in seconds, also at Complete and Copy; longer on a busy machine, where
     it is silent without meaning to. ``download_streams``: with more than one, S3 always counts as the slower side, and
     files of three parts or more are read in ranges of a part.
@@ -252,7 +257,7 @@ async def fault_scene(
             StaticCredentials(ACCESS_KEY, SECRET_KEY),
             retry=retry,
         )
-        budget, locks = ByteBudget(parts_in_budget * PART), PathLocks()
+        budget, locks = ByteBudget(parts_in_budget * PART, block=BLOCK, patience=memory_patience), PathLocks()
         parallel = Parallel(
             budget=budget, streams=download_streams, range_bytes=PART, least_bytes=3 * PART, measured_bytes=PART // 2
         )

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from aioftps3.storage.errors import Changed, NotFound, OverwriteRefused, RangeInvalid
+from aioftps3.storage.errors import Changed, NotFound, OverwriteRefused, RangeInvalid, StorageError
 from aioftps3.storage.store import DELETE_LIMIT, PAGE_LIMIT, Digests, ListPage, ObjectInfo
 
 _CHUNK_BYTES = 4
@@ -230,10 +230,30 @@ class MemoryWriter:
         self._key = key
         self._data = bytearray()
         self._room = memoryview(b"")
+        self._failure: StorageError | None = None
+        self._on_broken: Callable[[], None] | None = None
+        self.is_sealed = False
         self.aborts = 0
         store.open_writers.add(self)
 
+    def break_down(self, error: StorageError) -> None:
+        """Fail while nobody asks for anything."""
+        self._failure = error
+        if self._on_broken is not None:
+            asyncio.get_running_loop().call_soon(self._on_broken)
+
+    def on_broken(self, callback: Callable[[], None]) -> None:
+        self._on_broken = callback
+
+    def seal(self) -> None:
+        self.is_sealed = True
+
+    def _raise_failure(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+
     async def room(self) -> memoryview:
+        self._raise_failure()
         self._store.point("write", self._key, "before")
         await asyncio.sleep(0)
         self._room = memoryview(bytearray(_ROOM_BYTES))
@@ -245,6 +265,8 @@ class MemoryWriter:
         self._room.release()
 
     async def complete(self) -> ObjectInfo:
+        self._raise_failure()
+
         def act() -> None:
             self._store.seed(self._key, bytes(self._data), token=secrets.token_hex(4))
             self._store.open_writers.discard(self)

@@ -37,6 +37,7 @@ CODES = {
     "Quota": (552, 552),
     "RangeInvalid": (554, 554),
     "StorageFull": (452, 452),
+    "TooSlow": (451, 451),
     "Unavailable": (451, 451),
 }
 

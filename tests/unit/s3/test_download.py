@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from aioftps3.s3.budget import ByteBudget
+from aioftps3.s3.budget import Account, ByteBudget
 from aioftps3.s3.checksums import Algorithm
 from aioftps3.s3.client import S3Client
 from aioftps3.s3.credentials import StaticCredentials
@@ -209,12 +209,20 @@ async def test_memory_that_becomes_free_is_used_and_memory_that_is_wanted_is_lef
     assert reading.budget.try_acquire(wanted)
     uploads: list[asyncio.Task[None]] = []
     held = [wanted]
+    taken: list[Account] = []
+    blocks: list[bytearray] = []
+
+    async def upload() -> None:
+        account = reading.budget.account(short=lambda: None, evicted=lambda: None)
+        account.begin(wanted, wanted)
+        taken.append(account)
+        blocks.append(await account.take())
 
     def change() -> None:
         if held and len(reading.got) > 1000:
             reading.budget.release(held.pop())
         if not uploads and len(reading.got) > 3000:
-            uploads.append(asyncio.create_task(reading.budget.acquire(wanted)))
+            uploads.append(asyncio.create_task(upload()))
 
     download = await reading.open()
     async for chunk in download.chunks():
@@ -223,7 +231,7 @@ async def test_memory_that_becomes_free_is_used_and_memory_that_is_wanted_is_lef
     assert reading.got == content(5000)
     await download.close()
     await asyncio.gather(*uploads)
-    reading.budget.release(wanted)
+    taken[0].drop(blocks)
     assert is_whole(reading.budget)
     ranges = reading.ranges
     assert 1000 < ranges[0][0] < 1200

@@ -28,14 +28,34 @@ def test_an_announced_size_reaches_s3s_limit() -> None:
     assert plan_parts(8 * MIB, 256 * MIB, expected_size=600 * GIB).first > 8 * MIB
 
 
-@pytest.mark.parametrize(("budget", "capacity"), [(256 * MIB, 550 * GIB), (GIB, 1.9 * TIB), (20 * GIB, 46 * TIB)])
+@pytest.mark.parametrize(("budget", "capacity"), [(256 * MIB, 550 * GIB), (GIB, 1.9 * TIB), (20 * GIB, 45.8 * TIB)])
 def test_a_budget_allows_about_2000_times_itself(budget: int, capacity: float) -> None:
     assert plan_parts(8 * MIB, budget).capacity >= capacity
+
+
+def test_a_part_may_be_sent_from_half_of_its_size_or_s3s_minimum_on() -> None:
+    plan = plan_parts(8 * MIB, 256 * MIB)
+    assert [plan.least(number) // MIB for number in (1, 501, 1001, 1501)] == [5, 8, 16, 32]
+    assert plan_parts(3 * MIB, 256 * MIB).least(1) == 3 * MIB
+
+
+def test_what_parts_that_are_sent_early_may_lose_is_limited() -> None:
+    plan = plan_parts(8 * MIB, 256 * MIB)
+    assert plan.least(1, plan.slack - 3 * MIB) == 5 * MIB
+    assert plan.least(1, plan.slack - 2 * MIB) == 6 * MIB
+    assert plan.least(1, plan.slack) == plan.least(1, 2 * plan.slack) == 8 * MIB
+
+
+def test_where_every_byte_is_needed_parts_are_sent_full() -> None:
+    plan = plan_parts(8 * MIB, 256 * MIB, expected_size=PARTS * 64 * MIB)
+    assert plan.capacity == PARTS * 64 * MIB
+    assert plan.least(1) == plan.size(1) == 64 * MIB
 
 
 def test_equal_parts_stay_equal() -> None:
     plan = plan_parts(8 * MIB, 256 * MIB, equal_parts=True)
     assert {plan.size(number) for number in range(1, PARTS + 1)} == {8 * MIB}
     assert plan.capacity == 8 * MIB * PARTS
+    assert plan.least(1) == 8 * MIB
     announced = plan_parts(8 * MIB, 256 * MIB, expected_size=500 * GIB, equal_parts=True)
     assert {announced.size(number) for number in range(1, PARTS + 1)} == {52 * MIB}

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, suppress
 import pytest
 from aiohttp import web
 
-from aioftps3.s3.budget import ByteBudget
+from aioftps3.s3.blocks import BlockPool, PartBody
 from aioftps3.s3.errors import BodyTruncated, ConnectFailed, ConnectionBroken, RequestTimedOut, S3ProtocolError
 from aioftps3.s3.models import SLICE_BYTES, BytesBody
 from aioftps3.s3.transport import AiohttpTransport, Request, client_ssl_context
@@ -383,21 +383,24 @@ async def test_answer_longer_than_the_limit_is_refused() -> None:
         await response.close()
 
 
-async def test_buffer_can_be_used_again_after_it_was_sent() -> None:
+async def test_blocks_can_be_used_again_after_they_were_sent() -> None:
     async def handler(incoming: web.BaseRequest) -> web.StreamResponse:
         await incoming.read()
         return web.Response()
 
-    budget = ByteBudget(1024 * 1024)
-    buffer = budget.take_buffer(700_000)
+    pool = BlockPool(SLICE_BYTES)
+    body = PartBody(1, 3 * SLICE_BYTES, ())
+    for _ in range(3):
+        body.add(pool.take(SLICE_BYTES))
+        with body.room() as room:
+            body.take(room)
     async with serving(handler) as authority, transport_of() as transport:
-        body = BytesBody(memoryview(buffer))
         response = await transport.send(request(authority, method="PUT"), body)
         await response.read(10)
         await response.close()
-        del body
-        budget.give_buffer(buffer)
-    assert budget.take_buffer(700_000) is buffer
+        for block in body.drop():
+            pool.give(block)
+    assert pool.idle_bytes == 3 * SLICE_BYTES
 
 
 async def test_nothing_can_be_sent_after_close() -> None:

@@ -6,6 +6,7 @@ import hashlib
 import pytest
 
 from aioftps3.s3 import checksums
+from aioftps3.s3.blocks import BlockPool
 from aioftps3.s3.budget import ByteBudget
 from aioftps3.s3.checksums import Algorithm
 from aioftps3.s3.completion import find_written
@@ -37,6 +38,12 @@ from tests.unit.s3.fakes import (
 )
 
 PART = 64
+BLOCK = 24
+"""Not a divisor of a part: the last block of each is smaller."""
+
+
+def budget_of(total: int) -> ByteBudget:
+    return ByteBudget(total, block=BLOCK)
 
 
 def content(size: int) -> bytes:
@@ -61,7 +68,7 @@ async def put(upload: Upload, data: bytes, step: int = PART) -> None:
 @pytest.mark.parametrize("step", [1, 10, PART])
 @pytest.mark.parametrize("size", [0, 1, PART, PART + 1, 4 * PART, 13 * PART + 5])
 async def test_bytes_put_into_the_uploads_memory_are_stored(size: int, step: int, sign_payload: bool) -> None:
-    fake, budget = FakeS3(), ByteBudget(10 * PART)
+    fake, budget = FakeS3(), budget_of(10 * PART)
     upload = Upload(client_of(fake, sign_payload=sign_payload), "k", budget=budget, part_size=PART)
     await put(upload, content(size), step)
     assert (await upload.complete()).size == upload.size == size
@@ -71,7 +78,7 @@ async def test_bytes_put_into_the_uploads_memory_are_stored(size: int, step: int
 
 
 async def test_room_of_an_upload_that_was_aborted_cannot_be_written_to() -> None:
-    fake, budget = FakeS3(), ByteBudget(PART)
+    fake, budget = FakeS3(), budget_of(PART)
     upload = Upload(client_of(fake), "k", budget=budget, part_size=PART)
     room = await upload.room()
     inner = room[5:9]
@@ -89,7 +96,7 @@ async def test_room_of_an_upload_that_was_aborted_cannot_be_written_to() -> None
 
 
 async def test_no_more_can_be_put_than_there_was_room_for() -> None:
-    upload = Upload(client_of(FakeS3()), "k", budget=ByteBudget(PART), part_size=PART)
+    upload = Upload(client_of(FakeS3()), "k", budget=budget_of(PART), part_size=PART)
     with pytest.raises(RequestInvalid):
         upload.filled(1)
     room = await upload.room()
@@ -103,7 +110,7 @@ async def test_no_more_can_be_put_than_there_was_room_for() -> None:
 @pytest.mark.parametrize("step", [1, 10, PART, 1000])
 @pytest.mark.parametrize("size", [0, 1, PART - 1, PART])
 async def test_what_fits_into_one_part_is_one_put(size: int, step: int) -> None:
-    fake, budget = FakeS3(), ByteBudget(10 * PART)
+    fake, budget = FakeS3(), budget_of(10 * PART)
     upload = Upload(client_of(fake), "k", budget=budget, part_size=PART, content_type="text/plain")
     await send(upload, content(size), step)
     result = await upload.complete()
@@ -120,7 +127,7 @@ async def test_what_fits_into_one_part_is_one_put(size: int, step: int) -> None:
 @pytest.mark.parametrize("step", [1, 10, PART, 1000])
 @pytest.mark.parametrize("size", [PART + 1, 2 * PART - 1, 2 * PART, 2 * PART + 1, 13 * PART + 5])
 async def test_more_than_one_part_is_a_multipart_upload(size: int, step: int, sign_payload: bool) -> None:
-    fake, budget = FakeS3(), ByteBudget(10 * PART)
+    fake, budget = FakeS3(), budget_of(10 * PART)
     client = client_of(fake, sign_payload=sign_payload)
     upload = Upload(client, "k", budget=budget, part_size=PART, metadata={"a": "b"})
     await send(upload, content(size), step)
@@ -138,18 +145,19 @@ async def test_more_than_one_part_is_a_multipart_upload(size: int, step: int, si
 
 async def test_no_multipart_upload_is_created_before_a_byte_beyond_the_first_part() -> None:
     fake = FakeS3()
-    upload = Upload(client_of(fake), "k", budget=ByteBudget(10 * PART), part_size=PART)
+    upload = Upload(client_of(fake), "k", budget=budget_of(10 * PART), part_size=PART)
     await upload.write(content(PART))
     await settle()
     assert fake.requests == []
     await upload.write(b"x")
+    await settle()
     assert "CreateMultipartUpload" in fake.requests
     await upload.abort()
 
 
 async def test_parts_are_hashed_and_signed_when_payloads_are() -> None:
     fake = FakeS3()
-    upload = Upload(client_of(fake, sign_payload=True), "k", budget=ByteBudget(10 * PART), part_size=PART)
+    upload = Upload(client_of(fake, sign_payload=True), "k", budget=budget_of(10 * PART), part_size=PART)
     await send(upload, content(2 * PART))
     await upload.complete()
     hashes = {
@@ -159,7 +167,7 @@ async def test_parts_are_hashed_and_signed_when_payloads_are() -> None:
 
 
 async def test_parts_on_their_way_and_memory_are_bounded() -> None:
-    fake, budget = FakeS3(), ByteBudget(100 * PART)
+    fake, budget = FakeS3(), budget_of(100 * PART)
     fake.parts_gate = asyncio.Event()
     upload = Upload(client_of(fake), "k", budget=budget, part_size=PART, parts_in_flight=3)
     writer = asyncio.create_task(send(upload, content(20 * PART)))
@@ -176,7 +184,7 @@ async def test_parts_on_their_way_and_memory_are_bounded() -> None:
 
 
 async def test_many_uploads_with_a_small_budget_all_end() -> None:
-    fake, budget = FakeS3(), ByteBudget(2 * PART)
+    fake, budget = FakeS3(), budget_of(2 * PART)
     client = client_of(fake)
 
     async def one(name: str) -> None:
@@ -196,7 +204,7 @@ async def test_many_uploads_with_a_small_budget_all_end() -> None:
 )
 async def test_failed_request_fails_the_upload_and_leaves_nothing(where: tuple[str, int], fault: Fault) -> None:
     """P8."""
-    fake, budget = FakeS3(), ByteBudget(10 * PART)
+    fake, budget = FakeS3(), budget_of(10 * PART)
     fake.faults[where] = fault
     upload = Upload(client_of(fake), "k", budget=budget, part_size=PART)
 
@@ -220,7 +228,7 @@ async def test_failed_request_fails_the_upload_and_leaves_nothing(where: tuple[s
 
 
 async def test_failure_of_an_earlier_part_is_raised_by_the_next_write() -> None:
-    fake, budget = FakeS3(), ByteBudget(10 * PART)
+    fake, budget = FakeS3(), budget_of(10 * PART)
     fake.faults["UploadPart", 0] = Answered(503, "SlowDown")
     upload = Upload(client_of(fake), "k", budget=budget, part_size=PART)
     await upload.write(content(PART + 1))
@@ -233,7 +241,7 @@ async def test_failure_of_an_earlier_part_is_raised_by_the_next_write() -> None:
 
 
 async def test_failed_part_is_sent_again_from_memory() -> None:
-    fake, budget = FakeS3(), ByteBudget(10 * PART)
+    fake, budget = FakeS3(), budget_of(10 * PART)
     fake.faults["UploadPart", 0] = Answered(500, "InternalError")
     fake.faults["UploadPart", 3] = LostAfter()
     fake.faults["UploadPart", 4] = Answered(400, "BadDigest")
@@ -247,7 +255,7 @@ async def test_failed_part_is_sent_again_from_memory() -> None:
 @pytest.mark.parametrize("forgets", [True, False])
 @pytest.mark.parametrize("patient", [True, False])
 async def test_lost_answer_to_complete_is_looked_up(forgets: bool, patient: bool) -> None:
-    fake, budget = FakeS3(), ByteBudget(10 * PART)
+    fake, budget = FakeS3(), budget_of(10 * PART)
     fake.forgets_completed_uploads = forgets
     fake.faults["CompleteMultipartUpload", 0] = LostAfter()
     client = client_of(fake, retry=fakes.PATIENT if patient else NO_RETRIES)
@@ -271,7 +279,7 @@ WRITES = [(5, "PutObject"), (3 * PART, "CompleteMultipartUpload")]
 @pytest.mark.parametrize("patient", [True, False])
 @pytest.mark.parametrize(("size", "operation"), WRITES)
 async def test_a_write_whose_answers_are_all_lost_is_looked_up(size: int, operation: str, patient: bool) -> None:
-    fake, budget = FakeS3(), ByteBudget(10 * PART)
+    fake, budget = FakeS3(), budget_of(10 * PART)
     fake.forgets_completed_uploads = False
     fake.always[operation] = LostAfter()
     client = client_of(fake, retry=fakes.PATIENT if patient else NO_RETRIES)
@@ -286,7 +294,7 @@ async def test_a_write_whose_answers_are_all_lost_is_looked_up(size: int, operat
 @pytest.mark.parametrize("last", [Answered(403, "AccessDenied"), Answered(503, "SlowDown"), LostBefore()])
 @pytest.mark.parametrize(("size", "operation"), WRITES)
 async def test_an_earlier_attempt_is_not_forgotten(size: int, operation: str, last: Fault) -> None:
-    fake, budget = FakeS3(), ByteBudget(10 * PART)
+    fake, budget = FakeS3(), budget_of(10 * PART)
     fake.forgets_completed_uploads = False
     fake.faults[operation, 0] = LostAfter()
     fake.faults[operation, 1] = fake.faults[operation, 2] = last
@@ -298,7 +306,7 @@ async def test_an_earlier_attempt_is_not_forgotten(size: int, operation: str, la
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize(("size", "operation"), WRITES)
 async def test_a_write_that_was_lost_on_its_way_leaves_the_old_object(size: int, operation: str) -> None:
-    fake, budget = FakeS3(), ByteBudget(10 * PART)
+    fake, budget = FakeS3(), budget_of(10 * PART)
     fake.objects["k"], fake.metadata["k"] = content(size), {WRITE_ID_METADATA: "somebody else"}
     fake.always[operation] = LostOnTheWay()
     upload = Upload(client_of(fake, retry=fakes.PATIENT), "k", budget=budget, part_size=PART)
@@ -315,7 +323,7 @@ async def test_a_write_that_was_lost_on_its_way_leaves_the_old_object(size: int,
 
 @pytest.mark.parametrize(("size", "operation"), WRITES)
 async def test_a_write_that_s3_cannot_have_got_is_not_looked_up(size: int, operation: str) -> None:
-    fake, budget = FakeS3(), ByteBudget(10 * PART)
+    fake, budget = FakeS3(), budget_of(10 * PART)
     fake.always[operation] = LostBefore()
     upload = Upload(client_of(fake), "k", budget=budget, part_size=PART)
     await send(upload, content(size))
@@ -333,7 +341,7 @@ async def test_an_upload_that_s3_completes_late_is_found_after_the_abort() -> No
             self.metadata[upload.key] = upload.metadata
             return super()._abort(query)
 
-    fake, budget = Late(), ByteBudget(10 * PART)
+    fake, budget = Late(), budget_of(10 * PART)
     fake.always["CompleteMultipartUpload"] = LostOnTheWay()
     upload = Upload(client_of(fake), "k", budget=budget, part_size=PART)
     await send(upload, content(3 * PART))
@@ -346,7 +354,7 @@ async def test_s3_is_asked_again_when_it_does_not_say_what_became_of_a_write(
     size: int, operation: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("aioftps3.s3.completion.RESOLVE_PAUSE_SECONDS", 0.0)
-    fake, budget = FakeS3(), ByteBudget(10 * PART)
+    fake, budget = FakeS3(), budget_of(10 * PART)
     fake.faults[operation, 0] = LostAfter()
     fake.faults["HeadObject", 0] = fake.faults["HeadObject", 1] = Answered(503)
     upload = Upload(client_of(fake), "k", budget=budget, part_size=PART)
@@ -355,7 +363,7 @@ async def test_s3_is_asked_again_when_it_does_not_say_what_became_of_a_write(
 
 
 async def test_s3_is_asked_once_only_when_it_will_never_say() -> None:
-    fake, budget = FakeS3(), ByteBudget(10 * PART)
+    fake, budget = FakeS3(), budget_of(10 * PART)
     fake.faults["PutObject", 0] = LostAfter()
     fake.always["HeadObject"] = Answered(403)
     upload = Upload(client_of(fake), "k", budget=budget, part_size=PART)
@@ -370,7 +378,7 @@ async def test_s3_is_asked_once_only_when_it_will_never_say() -> None:
 async def test_an_outcome_that_nobody_knows_is_logged(
     size: int, operation: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    fake, budget = FakeS3(), ByteBudget(10 * PART)
+    fake, budget = FakeS3(), budget_of(10 * PART)
     fake.faults[operation, 0] = LostAfter()
     fake.always["HeadObject"] = LostBefore()
     upload = Upload(client_of(fake), "k", budget=budget, part_size=PART)
@@ -383,7 +391,7 @@ async def test_an_outcome_that_nobody_knows_is_logged(
 
 
 async def test_an_object_that_came_meanwhile_is_not_replaced() -> None:
-    fake, budget = FakeS3(), ByteBudget(10 * PART)
+    fake, budget = FakeS3(), budget_of(10 * PART)
     upload = Upload(client_of(fake), "k", budget=budget, part_size=PART, if_none_match="*")
     await send(upload, content(3 * PART))
     fake.objects["k"], fake.metadata["k"] = b"other", {}
@@ -395,7 +403,7 @@ async def test_an_object_that_came_meanwhile_is_not_replaced() -> None:
 
 
 async def test_a_conditional_complete_is_repeated_after_a_failure_of_s3() -> None:
-    fake, budget = FakeS3(), ByteBudget(10 * PART)
+    fake, budget = FakeS3(), budget_of(10 * PART)
     error = b'\n  <?xml version="1.0"?><Error><Code>InternalError</Code></Error>'
     fake.faults["CompleteMultipartUpload", 0] = Answered(200, body=error)
     client = client_of(fake, retry=fakes.PATIENT)
@@ -417,7 +425,7 @@ async def test_a_write_of_another_size_is_not_taken_for_ours() -> None:
 
 
 async def test_another_writers_object_is_not_taken_for_ours() -> None:
-    fake, budget = FakeS3(), ByteBudget(10 * PART)
+    fake, budget = FakeS3(), budget_of(10 * PART)
     fake.objects["k"] = content(3 * PART)
     fake.metadata["k"] = {WRITE_ID_METADATA: "somebody else"}
     fake.faults["CompleteMultipartUpload", 0] = LostBefore()
@@ -430,7 +438,7 @@ async def test_another_writers_object_is_not_taken_for_ours() -> None:
 
 
 async def test_complete_that_answers_200_with_an_error_fails() -> None:
-    fake, budget = FakeS3(), ByteBudget(10 * PART)
+    fake, budget = FakeS3(), budget_of(10 * PART)
     error = b'\n  <?xml version="1.0"?><Error><Code>InternalError</Code></Error>'
     fake.faults["CompleteMultipartUpload", 0] = Answered(200, body=error)
     upload = Upload(client_of(fake), "k", budget=budget, part_size=PART)
@@ -444,7 +452,7 @@ async def test_complete_that_answers_200_with_an_error_fails() -> None:
 
 @pytest.mark.parametrize("size", [5, 3 * PART])
 async def test_condition_is_checked_when_the_object_is_written(size: int) -> None:
-    fake, budget = FakeS3(), ByteBudget(10 * PART)
+    fake, budget = FakeS3(), budget_of(10 * PART)
     fake.objects["k"], fake.metadata["k"] = b"old", {}
     upload = Upload(client_of(fake), "k", budget=budget, part_size=PART, if_none_match="*")
 
@@ -464,7 +472,7 @@ async def test_condition_is_checked_when_the_object_is_written(size: int) -> Non
 
 @pytest.mark.parametrize("size", [0, 5, 3 * PART])
 async def test_condition_made_false_by_our_own_lost_attempt_is_no_failure(size: int) -> None:
-    fake, budget = FakeS3(), ByteBudget(10 * PART)
+    fake, budget = FakeS3(), budget_of(10 * PART)
     fake.faults["PutObject", 0] = LostAfter()
     fake.faults["CompleteMultipartUpload", 0] = LostAfter()
     upload = Upload(client_of(fake, retry=fakes.PATIENT), "k", budget=budget, part_size=PART, if_none_match="*")
@@ -475,7 +483,7 @@ async def test_condition_made_false_by_our_own_lost_attempt_is_no_failure(size: 
 
 async def test_abort_is_repeated_while_parts_come_to_life(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("aioftps3.s3.completion.ABORT_PAUSE_SECONDS", 0.0)
-    fake, budget = FakeS3(), ByteBudget(10 * PART)
+    fake, budget = FakeS3(), budget_of(10 * PART)
     fake.parts_gate = asyncio.Event()
     fake.late_parts = 2
     upload = Upload(client_of(fake), "k", budget=budget, part_size=PART)
@@ -490,7 +498,7 @@ async def test_abort_is_repeated_while_parts_come_to_life(monkeypatch: pytest.Mo
 
 async def test_a_part_whose_answer_was_lost_may_come_to_life_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("aioftps3.s3.completion.ABORT_PAUSE_SECONDS", 0.0)
-    fake, budget = FakeS3(), ByteBudget(10 * PART)
+    fake, budget = FakeS3(), budget_of(10 * PART)
     fake.faults["UploadPart", 0] = LostAfter()
     fake.late_parts = 1
     upload = Upload(client_of(fake, retry=NO_RETRIES), "k", budget=budget, part_size=PART)
@@ -505,14 +513,14 @@ async def test_a_part_whose_answer_was_lost_may_come_to_life_too(monkeypatch: py
 
 
 async def test_a_part_that_gets_no_memory_gives_its_bytes_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    fake, budget = FakeS3(), ByteBudget(10 * PART)
+    fake, budget = FakeS3(), budget_of(10 * PART)
     upload = Upload(client_of(fake), "k", budget=budget, part_size=PART)
     await upload.write(content(PART))
 
-    def no_memory(size: int) -> bytearray:
+    def no_memory(self: BlockPool, size: int) -> bytearray:
         raise MemoryError
 
-    monkeypatch.setattr(budget, "take_buffer", no_memory)
+    monkeypatch.setattr(BlockPool, "take", no_memory)
     with pytest.raises(MemoryError):
         await upload.write(b"x")
     await upload.abort()
@@ -521,7 +529,7 @@ async def test_a_part_that_gets_no_memory_gives_its_bytes_back(monkeypatch: pyte
 
 
 async def test_failed_abort_can_be_repeated() -> None:
-    fake, budget = FakeS3(), ByteBudget(10 * PART)
+    fake, budget = FakeS3(), budget_of(10 * PART)
     fake.faults["AbortMultipartUpload", 0] = LostBefore()
     upload = Upload(client_of(fake), "k", budget=budget, part_size=PART)
     await upload.write(content(PART + 1))
@@ -533,10 +541,10 @@ async def test_failed_abort_can_be_repeated() -> None:
 
 
 async def test_abort_of_a_small_upload_sends_nothing() -> None:
-    fake, budget = FakeS3(), ByteBudget(10 * PART)
+    fake, budget = FakeS3(), budget_of(10 * PART)
     upload = Upload(client_of(fake), "k", budget=budget, part_size=PART)
     await upload.write(b"abc")
-    assert budget.in_use == PART
+    assert budget.in_use == BLOCK
     await upload.abort()
     assert fake.requests == []
     assert is_whole(budget)
@@ -544,7 +552,7 @@ async def test_abort_of_a_small_upload_sends_nothing() -> None:
 
 async def test_abort_after_complete_does_nothing() -> None:
     fake = FakeS3()
-    upload = Upload(client_of(fake), "k", budget=ByteBudget(PART), part_size=PART)
+    upload = Upload(client_of(fake), "k", budget=budget_of(PART), part_size=PART)
     await upload.write(b"abc")
     await upload.complete()
     await upload.abort()
@@ -553,23 +561,22 @@ async def test_abort_after_complete_does_nothing() -> None:
         await upload.complete()
 
 
-async def test_part_buffers_are_used_again() -> None:
-    fake, budget = FakeS3(), ByteBudget(10 * PART)
-    seen: set[int] = set()
-    take = budget.take_buffer
+async def test_the_memory_of_parts_is_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake, budget = FakeS3(), budget_of(10 * PART)
+    made: list[bytearray] = []
+    take = BlockPool.take
 
-    def taking(size: int) -> bytearray:
-        buffer = take(size)
-        seen.add(id(buffer))
-        kept.append(buffer)
-        return buffer
+    def taking(self: BlockPool, size: int) -> bytearray:
+        block = take(self, size)
+        if size == BLOCK and not any(block is other for other in made):
+            made.append(block)
+        return block
 
-    kept: list[bytearray] = []
-    budget.take_buffer = taking  # type: ignore[method-assign] # watches the real one
+    monkeypatch.setattr(BlockPool, "take", taking)
     upload = Upload(client_of(fake), "k", budget=budget, part_size=PART, parts_in_flight=1)
     await send(upload, content(20 * PART))
     await upload.complete()
-    assert len(seen) <= 3
+    assert len(made) <= 3 * (PART // BLOCK)
 
 
 async def scenario(fake: FakeS3, upload: Upload, size: int) -> None:
@@ -584,7 +591,7 @@ async def scenario(fake: FakeS3, upload: Upload, size: int) -> None:
 @pytest.mark.parametrize("size", [5, PART, 5 * PART + 1])
 async def test_cancellation_at_every_step_leaves_all_or_nothing(size: int) -> None:
     for turns in range(400):
-        fake, budget = FakeS3(), ByteBudget(3 * PART)
+        fake, budget = FakeS3(), budget_of(3 * PART)
         upload = Upload(client_of(fake), "k", budget=budget, part_size=PART, parts_in_flight=2)
         task = asyncio.create_task(scenario(fake, upload, size))
         await settle(turns)
@@ -602,7 +609,7 @@ async def test_cancellation_at_every_step_leaves_all_or_nothing(size: int) -> No
 
 async def test_cancelled_abort_can_be_called_again() -> None:
     for turns in range(60):
-        fake, budget = FakeS3(), ByteBudget(10 * PART)
+        fake, budget = FakeS3(), budget_of(10 * PART)
         fake.parts_gate = asyncio.Event()
         upload = Upload(client_of(fake), "k", budget=budget, part_size=PART)
         await upload.write(content(3 * PART + 1))
@@ -620,7 +627,7 @@ async def test_cancelled_abort_can_be_called_again() -> None:
 
 async def test_concurrent_aborts_share_the_work() -> None:
     fake = FakeS3()
-    upload = Upload(client_of(fake), "k", budget=ByteBudget(10 * PART), part_size=PART)
+    upload = Upload(client_of(fake), "k", budget=budget_of(10 * PART), part_size=PART)
     await upload.write(content(PART + 1))
     await settle()
     await asyncio.gather(upload.abort(), upload.abort())
@@ -630,7 +637,7 @@ async def test_concurrent_aborts_share_the_work() -> None:
 async def test_parts_grow_with_the_stream_and_are_equal_on_request(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("aioftps3.s3.parts.SLOWEST_STEP", 2)
     for equal, sizes in ((False, [1, 1, 2, 2, 4, 4, 2]), (True, [1] * 16)):
-        fake, budget = FakeS3(), ByteBudget(20 * PART)
+        fake, budget = FakeS3(), budget_of(20 * PART)
         fake.forgets_completed_uploads = False
         upload = Upload(client_of(fake), "k", budget=budget, part_size=PART, equal_parts=equal)
         await send(upload, content(16 * PART))
@@ -642,7 +649,7 @@ async def test_parts_grow_with_the_stream_and_are_equal_on_request(monkeypatch: 
 
 
 def test_an_announced_size_makes_parts_large_enough_from_the_start() -> None:
-    budget = ByteBudget(1000 * PART)
+    budget = budget_of(1000 * PART)
     upload = Upload(client_of(FakeS3()), "k", budget=budget, part_size=PART, expected_size=10_000 * 250 * PART)
     assert upload.plan.first == 250 * PART
 
@@ -650,7 +657,7 @@ def test_an_announced_size_makes_parts_large_enough_from_the_start() -> None:
 @pytest.mark.parametrize("sign_payload", [True, False])
 @pytest.mark.parametrize("algorithm", [Algorithm.CRC32, Algorithm.SHA256, Algorithm.MD5])
 async def test_parts_carry_the_checksum_of_the_client(algorithm: Algorithm, sign_payload: bool) -> None:
-    fake, budget = FakeS3(), ByteBudget(10 * PART)
+    fake, budget = FakeS3(), budget_of(10 * PART)
     client = client_of(fake, sign_payload=sign_payload, checksum=algorithm)
     upload = Upload(client, "k", budget=budget, part_size=PART)
     await send(upload, content(2 * PART + 5), 7)
@@ -671,7 +678,7 @@ async def test_parts_carry_the_checksum_of_the_client(algorithm: Algorithm, sign
 
 async def test_stream_longer_than_all_parts_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("aioftps3.s3.upload.PARTS", 3)
-    fake, budget = FakeS3(), ByteBudget(10 * PART)
+    fake, budget = FakeS3(), budget_of(10 * PART)
     upload = Upload(client_of(fake), "k", budget=budget, part_size=PART)
     await send(upload, content(3 * PART))
     with pytest.raises(TooLarge):
@@ -683,4 +690,4 @@ async def test_stream_longer_than_all_parts_is_refused(monkeypatch: pytest.Monke
 
 async def test_part_larger_than_the_budget_is_refused() -> None:
     with pytest.raises(RequestInvalid):
-        Upload(client_of(FakeS3()), "k", budget=ByteBudget(PART - 1), part_size=PART)
+        Upload(client_of(FakeS3()), "k", budget=budget_of(PART - 1), part_size=PART)

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import pytest
 
-from aioftps3.storage.errors import NotFound, Quota, Unavailable
+from aioftps3.storage.errors import NotFound, Quota, TooSlow, Unavailable
 from aioftps3.storage.files import ReadFile, WriteFile
 from aioftps3.storage.locks import PathLocks
 from aioftps3.storage.paths import VirtualPath
@@ -65,6 +65,34 @@ async def test_bytes_are_put_into_the_files_own_memory(scene: Scene) -> None:
         room[:6] = b" bytes"
         file.filled(6)
     assert scene.store.contents == {"d/f": b"some bytes"}
+
+
+async def test_an_owner_hears_that_the_store_has_failed_meanwhile(scene: Scene) -> None:
+    writer = scene.store.open_write("d/f")
+    told = asyncio.Event()
+
+    async def work() -> None:
+        async with scene.file(writer) as file:
+            file.on_broken(told.set)
+            await file.write(b"lost")
+            writer.break_down(TooSlow())
+            await told.wait()
+            await file.room()
+
+    with pytest.raises(TooSlow):
+        await work()
+    scene.assert_untouched()
+
+
+async def test_the_store_hears_that_all_bytes_have_come_before_the_lock_is_waited_for(scene: Scene) -> None:
+    writer = scene.store.open_write("d/f")
+    async with scene.locks.exclusive("/d"):
+        task = asyncio.create_task(scene.file(writer).commit())
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert writer.is_sealed
+        assert scene.store.operations() == []
+    await task
 
 
 async def test_there_is_no_room_in_a_file_that_has_ended(scene: Scene) -> None:

@@ -45,6 +45,7 @@ EXPECTED: dict[str, type[errors.StorageError]] = {
     "WrongRegion": errors.Misconfigured,
     "PreconditionFailed": errors.Changed,
     "Conflict": errors.Busy,
+    "UploadEvicted": errors.TooSlow,
     "InvalidRange": errors.RangeInvalid,
     "Throttled": errors.Unavailable,
     "ServerFault": errors.Unavailable,
@@ -603,6 +604,22 @@ async def test_a_failed_upload_is_aborted_without_a_trace(scene: Scene) -> None:
     await writer.abort()
     assert scene.server.uploads_in_progress == []
     assert scene.server.objects() == {}
+
+
+async def test_an_upload_that_lost_its_memory_was_too_slow(scene: Scene) -> None:
+    store = S3Store(scene.client, ByteBudget(64 * KIB, block=16 * KIB, patience=0), part_size=64 * KIB)
+    silent, other = store.open_write("silent"), store.open_write("other")
+    told = asyncio.Event()
+    silent.on_broken(told.set)
+    with await silent.room() as room:
+        room[:4] = b"data"
+        silent.filled(4)
+    await write_all(other, bytes(64 * KIB))
+    await told.wait()
+    with pytest.raises(errors.TooSlow, match="UploadEvicted"):
+        await silent.room()
+    await silent.abort()
+    assert list(scene.server.objects()) == ["other"]
 
 
 async def write_all(writer: ObjectWriter, data: bytes) -> None:
