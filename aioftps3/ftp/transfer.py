@@ -96,9 +96,9 @@ async def receive_file(session: Session, path: PurePosixPath, *, verb: str, open
 async def _receive(data: DataConnection, file: S3File) -> None:
     """Move bytes from the connection to the file until the end of the stream.
 
-    Raises DataLost, and PathIOError when the file cannot be stored; neither waits for the other side.
+    Raises DataLost, and PathIOError when the file cannot be stored.
     """
-    async with _interruptible(data):
+    async with _interruptible(data, file):
         while await data.ready():
             with await file.room() as room:
                 file.filled(data.read_into(room))
@@ -108,32 +108,38 @@ async def _receive_text(data: DataConnection, file: S3File) -> None:
     """`_receive`, with the line ends that the store keeps."""
     room = memoryview(bytearray(_TEXT_BYTES))
     lines = FromWire()
-    async with _interruptible(data):
+    async with _interruptible(data, file):
         while await data.ready():
             await file.write(lines.convert(bytes(room[: data.read_into(room)])))
         await file.write(lines.rest())
 
 
 @contextlib.asynccontextmanager
-async def _interruptible(data: DataConnection) -> AsyncGenerator[None, None]:
-    """When the connection is lost, raises DataLost whatever is waited for inside: nobody reads S3 for a client that has
-    gone, or holds memory for it."""
+async def _interruptible(data: DataConnection, upload: S3File | None = None) -> AsyncGenerator[None, None]:
+    """Whatever is waited for inside, raises DataLost when the connection is lost, and what has ended the upload when it
+    can no longer succeed: nobody holds memory or reads S3 for a client that has gone, or waits for one in vain."""
     loop = asyncio.get_running_loop()
+    inside = True
     try:
         async with asyncio.timeout(None) as waiting:
 
             def end() -> None:
-                if not waiting.expired():
+                if inside and not waiting.expired():
                     waiting.reschedule(loop.time())
 
             data.on_lost(end)
+            if upload is not None:
+                upload.on_broken(end)
             try:
                 data.check()
                 yield
             finally:
+                inside = False
                 data.on_lost(None)
     except TimeoutError:
         data.check()
+        if upload is not None:
+            await upload.room()
         raise
 
 

@@ -341,6 +341,21 @@ async def test_a_request_that_stalls_is_given_up_and_tried_again(
         await scene.assert_session_lives(client)
 
 
+async def test_an_upload_that_s3_refuses_does_not_wait_for_a_silent_client() -> None:
+    async with fault_scene() as scene:
+        scene.s3.put("file", OLD)
+        scene.script.add(faults.internal_error(), "UploadPart", times=None)
+        client = await scene.client()
+        wire = await client.open_data("STOR file")
+        await wire.send(LARGE[: 2 * PART])
+        assert (await client.reply()).code == 451
+        wire.close()
+        assert scene.content("file") == OLD
+        await scene.assert_nothing_is_held()
+        scene.script.clear()
+        await scene.assert_session_lives(client)
+
+
 async def test_a_download_goes_on_where_its_stream_stalled() -> None:
     async with fault_scene(read_timeout=0.25) as scene:
         scene.s3.put("file", LARGE)
