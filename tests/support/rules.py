@@ -15,7 +15,7 @@ import re
 from collections.abc import Generator
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 __all__ = ("SKIP_REASONS", "contention", "may_be_skipped")
 
@@ -31,6 +31,7 @@ SKIP_REASONS: tuple[str, ...] = (
     # Not asked for: a normal run drives a core set of the FTP clients, the nightly one all.
     r".* is left out by --clients",
     r"--clients=.*",
+    r"none of --clients=\S+ can",
     r"not built yet: .*",
 )
 """Patterns of the whole reason."""
@@ -60,7 +61,9 @@ def _limits(seconds: float, reason: str) -> float:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Set what hypothesis does, unless the command line does."""
-    patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    # To explain a failure hypothesis follows each line of each example, from Python 3.12 on: many times slower.
+    phases = [phase for phase in Phase if phase is not Phase.explain]
+    patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], phases=phases)
     settings.register_profile("exploring", patient)
     settings.register_profile("fixed", patient, derandomize=True, database=None)
     settings.load_profile(config.getoption("--hypothesis-profile", None) or "fixed")
