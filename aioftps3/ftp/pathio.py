@@ -155,7 +155,7 @@ class S3File:
         """Take the first ``count`` bytes of the view that `room` gave."""
         self._written().filled(count)
 
-    def on_broken(self, callback: Callable[[], None]) -> None:
+    def on_broken(self, callback: Callable[[], None] | None) -> None:
         """Have this called when the upload fails while its client is waited for: see `WriteFile.on_broken`."""
         self._written().on_broken(callback)
 

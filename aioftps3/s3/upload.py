@@ -96,6 +96,7 @@ class Upload:
         self._state = _State.OPEN
         self._failure: BaseException | None = None
         self._on_broken: Callable[[], None] | None = None
+        self._is_asked = False
         self._size = 0
         self._whole_crc: bytes | None = None
         self._number = 0
@@ -113,14 +114,13 @@ class Upload:
         """Bytes written so far."""
         return self._size
 
-    def on_broken(self, callback: Callable[[], None]) -> None:
-        """Have this called from the loop, once, when the upload can no longer succeed although nobody has asked it for
+    def on_broken(self, callback: Callable[[], None] | None) -> None:
+        """Have this called from the loop, once, when the upload can no longer succeed although nobody asks it for
         anything: a part could not be sent, or its memory was taken (`UploadEvicted`). The next `room`, `write` or
-        `complete` raises the reason, and `abort` is due. It is not called once one of them has raised or `complete` has
-        begun, but may be while `room` is waited for, which then raises too.
+        `complete` raises the reason, and `abort` is due. None: have nothing called any more.
         """
         self._on_broken = callback
-        if self._failure is not None:
+        if callback is not None and self._failure is not None:
             self._tell_soon()
 
     async def room(self) -> memoryview:
@@ -142,12 +142,15 @@ class Upload:
         if self._account.is_sealed:
             raise UploadEnded("all bytes have come")
         self._release_room()
+        self._is_asked = True
         try:
             while self._part is None or not self._part.has_room:
                 await self._make_room()
         except BaseException:
             self._state = _State.BROKEN
             raise
+        finally:
+            self._is_asked = False
         self._room = self._part.room()
         return self._room
 
@@ -356,8 +359,8 @@ class Upload:
 
     def _tell(self) -> None:
         callback, self._on_broken = self._on_broken, None
-        # Whoever has ended it, or was told by an error, needs no call.
-        if callback is not None and self._state is _State.OPEN:
+        # Whoever has ended it, or is told by an error, needs no call.
+        if callback is not None and self._state is _State.OPEN and not self._is_asked:
             callback()
 
     def _add_to_whole(self, part: PartBody) -> None:
@@ -459,8 +462,10 @@ class Upload:
 
     def _cut_parts(self) -> None:
         self._release_room()
+        # Before the upload was created no part can have been on its way.
+        is_created = self._creating is not None and self._creating.done()
         for task in self._sending:
-            if task.cancel():
+            if task.cancel() and is_created:
                 self._late_parts = True
         self._drop_part()
 

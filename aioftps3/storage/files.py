@@ -112,7 +112,7 @@ class WriteFile:
         """Take the first ``count`` bytes of the view that `room` gave; after an abort or a failure they are dropped."""
         self._writer.filled(count)
 
-    def on_broken(self, callback: Callable[[], None]) -> None:
+    def on_broken(self, callback: Callable[[], None] | None) -> None:
         """Have this called from the loop, once, when the file can no longer be stored although nobody has asked for
         anything; the next `room`, `write` or `commit` raises why. For whoever waits for a client that may be silent."""
         self._writer.on_broken(callback)

@@ -395,7 +395,7 @@ class _Writer:
     def seal(self) -> None:
         self._upload.seal()
 
-    def on_broken(self, callback: Callable[[], None]) -> None:
+    def on_broken(self, callback: Callable[[], None] | None) -> None:
         self._upload.on_broken(callback)
 
     async def complete(self) -> ObjectInfo:

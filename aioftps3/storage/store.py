@@ -95,7 +95,7 @@ class ObjectWriter(Protocol):
     def seal(self) -> None:
         """Hear that no more bytes come, so that what need not wait for `complete` is done now."""
 
-    def on_broken(self, callback: Callable[[], None]) -> None:
+    def on_broken(self, callback: Callable[[], None] | None) -> None:
         """Have this called from the loop, once, when the write has failed while nobody asked for anything; the next
         `room` or `complete` raises why."""
 

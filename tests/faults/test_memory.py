@@ -117,3 +117,21 @@ async def test_an_upload_that_loses_its_memory_is_451_and_leaves_nothing(parts: 
         await scene.assert_nothing_is_held()
         assert set(scene.s3.objects()) == {"quick", "slow/0"}
         assert scene.content("slow/0") == b"old"
+
+
+@pytest.mark.parametrize("tls", [RequireTls.CONTROL_AND_DATA, RequireTls.NONE], ids=["tls", "clear"])
+async def test_a_client_that_is_silent_hears_at_once_that_its_upload_lost_its_memory(tls: RequireTls) -> None:
+    async with fault_scene(parts_in_budget=2, memory_patience=0.3, require_tls=tls) as scene:
+        silent = [await scene.client() for _ in range(2)]
+        for number, client in enumerate(silent):
+            wire = await client.open_data(f"STOR silent/{number}")
+            await wire.send(bytes(PART + 3 * BLOCK))
+            await until_held(scene, 3 * (number + 1), uploads=number + 1)
+        quick = await scene.client()
+        content = noise(6 * PART, seed=3)
+        assert (await scene.store(quick, "quick", content)).code == 226
+        assert (await silent[0].reply()).code == 451
+        await scene.assert_session_lives(silent[0])
+        silent[1].wire.reset()
+        await scene.assert_nothing_is_held()
+        assert set(scene.s3.objects()) == {"quick"}

@@ -242,7 +242,7 @@ class MemoryWriter:
         if self._on_broken is not None:
             asyncio.get_running_loop().call_soon(self._on_broken)
 
-    def on_broken(self, callback: Callable[[], None]) -> None:
+    def on_broken(self, callback: Callable[[], None] | None) -> None:
         self._on_broken = callback
 
     def seal(self) -> None:

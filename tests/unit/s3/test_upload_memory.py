@@ -246,6 +246,8 @@ def test_an_owner_who_asks_too_late_is_told_at_once_and_one_who_has_ended_never(
         await evicted(budget, fake)
         ended.on_broken(lambda: told.append("ended"))
         await ended.abort()
+        late.on_broken(lambda: told.append("no longer"))
+        late.on_broken(None)
         late.on_broken(lambda: told.append("late"))
         await settle()
         assert told == ["late"]
@@ -276,10 +278,14 @@ async def test_a_part_that_could_not_be_sent_ends_the_wait_for_memory() -> None:
     upload, other = upload_of(fake, budget), upload_of(fake, budget, "other", equal_parts=True)
     await other.write(bytes(BLOCK))
     await upload.write(bytes(PART))
+    told: list[str] = []
+    upload.on_broken(lambda: told.append("broken"))
     waiting = asyncio.create_task(upload.write(bytes(PART)))
     await settle()
     with pytest.raises(S3Error):
         await waiting
+    await settle()
+    assert told == []
     await upload.abort()
     await other.complete()
     assert set(fake.objects) == {"other"}
