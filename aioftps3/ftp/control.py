@@ -107,8 +107,8 @@ class ControlChannel:
                 (self._writer if self._tls is None else self._tls).write(reply.encode())
                 async with asyncio.timeout(self._write_timeout):
                     await self._writer.drain()
-            except OSError as error:  # ssl.SSLError and TimeoutError are OSErrors
-                raise ControlLost(str(error)) from error
+            except OSError as error:  # ssl.SSLError and TimeoutError, which has no text when it is ours, are OSErrors
+                raise ControlLost(str(error) or "the client does not read its replies") from error
 
     async def start_tls(self, context: ssl.SSLContext, reply: Reply | None, *, timeout: float) -> bool:
         """Send ``reply`` in clear text and go on in TLS.

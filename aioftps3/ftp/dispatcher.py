@@ -8,6 +8,8 @@ What must stay true:
 - Each command gets exactly one final reply. No error ends the session; only QUIT, a lost control connection, a timeout,
   too many wrong passwords, bytes behind AUTH or the end of the daemon do.
 - A transfer never outlives its control connection, unless its file is already whole and being committed.
+- Each transfer leaves one line in the log (`Session.tell_transfer`), however it ends: its handler tells of success, and
+  this module of all else.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from aioftps3.ftp.commands.table import Command
 from aioftps3.ftp.control import ControlLost
 from aioftps3.ftp.parsing import BadLine, CommandLine
 from aioftps3.ftp.replies import Reply, ReplyError, printable, storage_reply
-from aioftps3.ftp.session import Session
+from aioftps3.ftp.session import Session, Transfer
 from aioftps3.storage.errors import StorageError
 
 __all__ = ("Dispatcher",)
@@ -34,6 +36,11 @@ _LAST_WORD_SECONDS = 0.5
 """How long a client may take to read its last replies when the daemon is being stopped."""
 
 _ARGUMENT_IN_LOG = 300  # characters
+
+_STOPPED = "the server was stopped"
+
+_FIRST_REFUSAL = 400
+"""Replies from here on say that a command has failed (RFC 959 section 4.2.1)."""
 
 
 class Dispatcher:
@@ -127,8 +134,7 @@ class Dispatcher:
         command = self._commands.get(line.verb)
         # Only what is known to be no secret is shown: a mistyped PASS has a password behind it, too.
         hidden = command is None or command.secret
-        shown = "***" if hidden else printable(line.argument[:_ARGUMENT_IN_LOG])
-        self._session.log.debug("> %s %s", line.verb, shown)
+        self._session.log.debug("> %s %s", line.verb, "***" if hidden else _shown(line))
         refusal = self._refusal(line, command)
         if refusal is not None:
             await self._session.send(refusal)
@@ -156,43 +162,57 @@ class Dispatcher:
     async def _final_reply(self, command: Command, line: CommandLine) -> Reply | None:
         """Run one command; every failure becomes a reply."""
         try:
-            return await command.handler(self._session, line.argument)
-        except ReplyError as error:
-            if command.transfer:
-                self._session.log.info("%s failed: %s", line.verb, error)
-            return error.reply
-        except aioftp.PathIOError as error:
-            if isinstance(error.__cause__, StorageError):
-                return self._storage_failure(command, line, error.__cause__)
-            return self._unforeseen(line, error)
-        except StorageError as error:
-            return self._storage_failure(command, line, error)
+            reply = await command.handler(self._session, line.argument)
         except ControlLost:
             raise
         except Exception as error:  # noqa: BLE001  # promise 6: whatever happens, the session lives
-            return self._unforeseen(line, error)
+            return self._failed(command, line, error)
+        if command.transfer and reply is not None and reply.code >= _FIRST_REFUSAL:
+            self._session.tell_transfer(f"failed: {reply.code} {reply.text}")
+        return reply
+
+    def _failed(self, command: Command, line: CommandLine, error: Exception) -> Reply:
+        """The reply for what a handler has raised, which the log then has."""
+        if isinstance(error, ReplyError):
+            if command.transfer:
+                self._session.tell_transfer(f"failed: {error}")
+            return error.reply
+        if isinstance(error, aioftp.PathIOError) and isinstance(error.__cause__, StorageError):
+            error = error.__cause__
+        if isinstance(error, StorageError):
+            return self._storage_failure(command, line, error)
+        return self._unforeseen(command, line, error)
 
     def _storage_failure(self, command: Command, line: CommandLine, error: StorageError) -> Reply:
         reply = storage_reply(error, making=command.makes_name, streaming=command.transfer)
         level = logging.WARNING if reply.code in (450, 451, 452) else logging.INFO
-        self._session.log.log(
-            level, "%s %s: %d %s", line.verb, printable(line.argument[:_ARGUMENT_IN_LOG]), reply.code, error
-        )
+        if command.transfer:
+            self._session.tell_transfer(f"failed: {reply.code} {error}", level=level)
+        else:
+            self._session.log.log(
+                level, "%s %s (in %s): %d %s", line.verb, _shown(line), self._session.cwd, reply.code, error
+            )
         text = f"{line.argument[:_ARGUMENT_IN_LOG]}: {reply.text}" if line.argument else reply.text
         if error.request_id is not None and reply.code in (450, 451, 452):
             text += f" (request {error.request_id})"
         return Reply(reply.code, f"{text}.")
 
-    def _unforeseen(self, line: CommandLine, error: Exception) -> Reply:
+    def _unforeseen(self, command: Command, line: CommandLine, error: Exception) -> Reply:
         incident = secrets.token_hex(4)
-        self._session.log.error("incident %s in %s: %r", incident, line.verb, error, exc_info=error)
+        if command.transfer:
+            told = f"failed: incident {incident}: {error!r}"
+            self._session.tell_transfer(told, level=logging.ERROR, error=error)
+        else:
+            self._session.log.error("incident %s in %s: %r", incident, line.verb, error, exc_info=error)
         return Reply(451, f"Internal error; the log has more under incident {incident}.")
 
     async def _run_transfer(self, command: Command, line: CommandLine) -> None:
         """Run a transfer while listening for ABOR and the like."""
+        self._session.transfer = Transfer(line.verb, self._named(line))
         transfer = asyncio.create_task(self._final_reply(command, line), name=f"{line.verb} {self._session.id}")
         reading: asyncio.Task[CommandLine | BadLine] | None = None
         aborted = False
+        cause = "aborted by the client"
         try:
             while not transfer.done():
                 if reading is None and self._session.watched:
@@ -207,19 +227,21 @@ class Dispatcher:
             if aborted:
                 await self._stop(transfer)
         except BaseException as error:
+            cause = f"control connection lost: {error}" if isinstance(error, ControlLost) else _STOPPED
             await self._stop(transfer)
             if isinstance(error, asyncio.CancelledError):
                 with contextlib.suppress(ControlLost):
                     await self._last_word(_outcome(transfer))
             raise
         finally:
+            self._tell_cut(command, line, transfer, cause)
             self._session.transfer = None
             self._session.set_listener(None)  # a transfer that failed before it took its port has no use for it later
             self._session.restart_offset = 0
             self._session.allocated = None
             if reading is not None:
                 await self._keep_unanswered(reading)
-        await self._report(transfer, line.verb, aborted=aborted)
+        await self._report(transfer, aborted=aborted)
 
     async def _interrupt(self, line: CommandLine | BadLine) -> bool:
         """Handle a line that came during a transfer. True: abort it."""
@@ -244,6 +266,28 @@ class Dispatcher:
             transfer.cancel()
         await asyncio.wait({transfer})
 
+    def _tell_cut(self, command: Command, line: CommandLine, task: asyncio.Task[Reply | None], cause: str) -> None:
+        """Log a transfer that has come to no reply of its own; one that has was logged with it."""
+        transfer = self._session.transfer
+        failure = None if transfer is None else transfer.failure
+        if not task.done():  # the daemon waits no longer
+            late = " while S3 completed the file, which may be stored" if transfer and transfer.committing else ""
+            self._session.tell_transfer(f"failed: {_STOPPED}{late}", level=logging.WARNING)
+        elif task.cancelled() and failure is not None and not isinstance(failure, ControlLost):
+            self._failed(command, line, failure)
+        elif task.cancelled():
+            level = logging.WARNING if cause is _STOPPED else logging.INFO
+            self._session.tell_transfer(f"failed: {cause}", level=level)
+        elif isinstance(lost := task.exception(), ControlLost):
+            self._session.tell_transfer(f"failed: control connection lost: {lost}")
+
+    def _named(self, line: CommandLine) -> str:
+        """The path that a transfer's argument means, until the transfer itself knows better."""
+        try:
+            return str(self._session.resolve(line.argument))
+        except StorageError:
+            return _shown(line)
+
     async def _keep_unanswered(self, reading: asyncio.Task[CommandLine | BadLine]) -> None:
         """A line that arrived together with the end of the transfer comes next."""
         if not reading.done():
@@ -252,9 +296,7 @@ class Dispatcher:
         if not reading.cancelled() and reading.exception() is None:
             self._session.waiting.append(reading.result())
 
-    async def _report(self, transfer: asyncio.Task[Reply | None], verb: str, *, aborted: bool) -> None:
-        if transfer.cancelled():
-            self._session.log.info("%s aborted by the client", verb)
+    async def _report(self, transfer: asyncio.Task[Reply | None], *, aborted: bool) -> None:
         reply = _outcome(transfer)
         if reply is not None:
             await self._session.send(reply)
@@ -262,6 +304,11 @@ class Dispatcher:
             await self._session.send(
                 Reply(226, "Abort successful." if transfer.cancelled() else "The transfer had ended.")
             )
+
+
+def _shown(line: CommandLine) -> str:
+    """An argument that is no secret, for the log."""
+    return printable(line.argument[:_ARGUMENT_IN_LOG])
 
 
 def _outcome(transfer: asyncio.Task[Reply | None]) -> Reply | None:

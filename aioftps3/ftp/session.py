@@ -20,7 +20,7 @@ from aioftps3.ftp.listing import DEFAULT_FACTS
 from aioftps3.ftp.parsing import BadLine, CommandLine
 from aioftps3.ftp.passive import PortPool
 from aioftps3.ftp.pathio import S3PathIO
-from aioftps3.ftp.replies import Reply, ReplyError
+from aioftps3.ftp.replies import Reply, ReplyError, printable
 from aioftps3.storage import paths
 from aioftps3.storage.tree import Entry
 from aioftps3.tls import TlsContexts
@@ -46,6 +46,9 @@ class DataEndpoint(Protocol):
         """Give everything back and drop the connection. Safe to call at any time, and twice."""
 
 
+_LOGIN_IN_LOG = 64  # characters
+
+
 @dataclass(slots=True)
 class Transfer:
     """What is known of a running transfer, for STAT, for ABOR and for the log."""
@@ -58,17 +61,19 @@ class Transfer:
     """True once the 150 has been sent: replies to other commands may follow it, but not come before it."""
     committing: bool = False
     """True once the whole file is here: from then on ABOR and a lost control connection come too late."""
+    failure: Exception | None = None
+    """Why an upload cannot succeed, known before its parts are removed: a client that leaves meanwhile is not why."""
 
     @property
     def bytes_moved(self) -> int:
         """Bytes so far, in either direction."""
         return 0 if self.data is None else self.data.bytes_received + self.data.bytes_sent
 
-    def summary(self) -> str:
-        """Name, bytes and speed, for the log and for STAT."""
+    def summary(self, by: str = "") -> str:
+        """Name, bytes and speed, for the log and for STAT; ``by`` is put behind the name."""
         seconds = max(time.monotonic() - self.started, 1e-6)
         return (
-            f"{self.verb} {self.name}: {self.bytes_moved} bytes in {seconds:.3f} s"
+            f"{self.verb} {self.name}{by}: {self.bytes_moved} bytes in {seconds:.3f} s"
             f" ({self.bytes_moved / seconds / 2**20:.1f} MiB/s)"
         )
 
@@ -147,6 +152,13 @@ class Session:
         """Send a reply now; commands use it for preliminary replies, the final one they return."""
         self.log.debug("< %d %s", reply.code, reply.text)
         await self.channel.send(reply)
+
+    def tell_transfer(self, end: str, *, level: int = logging.INFO, error: Exception | None = None) -> None:
+        """Log how the running transfer has ended: one line, of the same form for success and failure, with the whole
+        path, the client and the bytes. The traceback of ``error`` goes with it."""
+        if self.transfer is not None:
+            client = f" by {printable(str(self.login)[:_LOGIN_IN_LOG])} from {self.peer}"
+            self.log.log(level, "%s, %s", self.transfer.summary(client), end, exc_info=error)
 
     def resolve(self, argument: str) -> PurePosixPath:
         """The path that a client's argument means. Raises NameInvalid."""

@@ -46,8 +46,8 @@ class _DataPort:
 
     def __init__(self, session: Session, verb: str, name: str) -> None:
         self._session = session
-        self._listener = session.take_listener()
         self.transfer = session.transfer = Transfer(verb, name)
+        self._listener = session.take_listener()
 
     async def __aenter__(self) -> Self:
         return self
@@ -80,17 +80,27 @@ async def receive_file(session: Session, path: PurePosixPath, *, verb: str, open
     async with _DataPort(session, verb, str(path)) as port:
         transfer = port.transfer
         async with session.path_io.open(path, mode="wb", expected_size=session.allocated) as file:
-            await port.announce(opening or f"Ready to receive {path.name}.")
-            data = await port.connection()
             try:
-                await (_receive_text if session.converts_text else _receive)(data, file)
-            except DataLost as error:
-                raise ReplyError(426, f"Upload cut, nothing stored: {error}.") from error
-            await _check_end(session, data)
+                data = await _take_file(session, port, file, opening or f"Ready to receive {path.name}.")
+            except Exception as error:
+                transfer.failure = error
+                raise
             transfer.committing = True
         data.close()
-    session.log.info("%s", transfer.summary())
+    session.tell_transfer("stored")
     return Reply(226, f"Stored {transfer.bytes_moved} bytes.")
+
+
+async def _take_file(session: Session, port: _DataPort, file: S3File, opening: str) -> DataConnection:
+    """All bytes of the client to a file that may then be committed. Raises ReplyError, and PathIOError."""
+    await port.announce(opening)
+    data = await port.connection()
+    try:
+        await (_receive_text if session.converts_text else _receive)(data, file)
+    except DataLost as error:
+        raise ReplyError(426, f"Upload cut, nothing stored: {error}.") from error
+    await _check_end(session, data)
+    return data
 
 
 async def _receive(data: DataConnection, file: S3File) -> None:
@@ -179,7 +189,7 @@ async def send_file(session: Session, path: PurePosixPath, *, verb: str) -> Repl
             await data.wait_closed(_LINGER_SECONDS)
         except DataLost as error:
             raise ReplyError(426, f"Download cut: {error}.") from error
-    session.log.info("%s", port.transfer.summary())
+    session.tell_transfer("sent")
     return Reply(226, "Transfer complete.")
 
 
@@ -209,5 +219,5 @@ async def send_pages(
             await data.wait_closed(_LINGER_SECONDS)
         except DataLost as error:
             raise ReplyError(426, f"Listing cut: {error}.") from error
-    session.log.info("%s, %d entries", port.transfer.summary(), entries)
+    session.tell_transfer(f"{entries} entries sent")
     return Reply(226, f"Listing complete, {entries} entries.")

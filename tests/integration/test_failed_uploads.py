@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ftplib
+import re
 import signal
 import socket
 import ssl
@@ -48,7 +49,9 @@ def test_a_client_that_is_killed(
         _wait_for_upload(backend, path)
         client.send_signal(number)
     _check_nothing_is_left(backend, path)
-    assert f"STOR /{path}: " not in daemon.log(start), "the upload is not said to have succeeded"
+    wait_until(lambda: f"STOR /{path} by " in daemon.log(start), "the log tells of the upload")
+    (line,) = [line for line in daemon.log(start).splitlines() if f"STOR /{path} by " in line]
+    assert re.search(r": [1-9]\d{6,} bytes in .+, failed: ", line), line
 
 
 def test_a_data_connection_that_is_reset(ftp: ftplib.FTP_TLS, backend: Backend, folder: str) -> None:

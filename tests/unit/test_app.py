@@ -704,6 +704,8 @@ async def test_a_second_signal_aborts_and_stores_nothing(s3: EmbeddedS3, environ
         await running.logged("draining")
         running.process.terminate()
         assert await running.ended() == 1
+        line = await running.logged("STOR /file by user from 127.0.0.1: ")
+        assert "failed: the server was stopped" in line
         data.close()
         ftp.close()
         assert "Traceback" not in "".join(running.errors)

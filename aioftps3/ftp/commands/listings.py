@@ -13,7 +13,7 @@ from aioftps3.ftp.listing import Section, mlsd_lines, nlst_lines, section_lines
 from aioftps3.ftp.ls import sections, timed
 from aioftps3.ftp.lsarguments import list_requests
 from aioftps3.ftp.pathio import virtual
-from aioftps3.ftp.replies import Reply, printable
+from aioftps3.ftp.replies import Reply
 from aioftps3.ftp.session import Session
 from aioftps3.ftp.transfer import send_pages
 from aioftps3.storage.errors import NotADirectory
@@ -39,7 +39,7 @@ async def nlst(session: Session, argument: str) -> Reply:
 
 def _shown(session: Session, argument: str) -> str:
     """What the 150 and the log call a listing."""
-    return printable(list_requests(argument)[0].path) or session.cwd
+    return str(session.resolve(list_requests(argument)[0].path))
 
 
 class _LongForm:

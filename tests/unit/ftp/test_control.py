@@ -38,6 +38,14 @@ async def test_a_client_that_is_not_reached_any_more_is_lost_whatever_the_kernel
         await channel.send(Reply(200, "Nobody hears it."))
 
 
+async def test_a_client_that_reads_no_replies_is_lost_and_the_error_says_so() -> None:
+    writer = mock.Mock(spec=asyncio.StreamWriter)
+    writer.drain.side_effect = asyncio.Event().wait
+    channel = ControlChannel(asyncio.StreamReader(), writer, write_timeout=0.01)
+    with pytest.raises(ControlLost, match="the client does not read its replies"):
+        await channel.send(Reply(200, "Nobody reads it."))
+
+
 async def test_bytes_behind_auth_are_refused_as_injection() -> None:
     """D7: what came in clear text must not count as encrypted."""
     async with running_server(encrypted()) as running:

@@ -156,7 +156,7 @@ async def test_a_listing_of_nothing_is_550(line: str) -> None:
 async def test_the_150_names_what_is_listed() -> None:
     async with running_server(store=FtpStore(OBJECTS)) as running:
         client = await running.client()
-        for line, name in (("LIST -la", "/"), ("LIST -la dir", "dir"), ("NLST", "/"), ("NLST d*", "d*")):
+        for line, name in (("LIST -la", "/"), ("LIST -la dir", "/dir"), ("NLST", "/"), ("NLST d*", "/d*")):
             wire = await client.connect_data()
             answer = await client.command(line)
             assert answer.text == f"150 Opening data connection for the listing of {name}."
