@@ -5,7 +5,8 @@ What must stay true:
 - Each part gets a small configuration of its own; none sees `Settings`.
 - What was started is stopped in the opposite order, whichever way the daemon ends.
 - The first SIGTERM or SIGINT drains: no new sessions, running transfers may end within the grace. The second one
-  aborts. Uploads that are not whole leave nothing behind in either case.
+  aborts what still runs; one that finds nothing to abort changes nothing, and neither do later ones. Uploads that are
+  not whole leave nothing behind in any case.
 - S3 that is not there is no reason not to start: it may come back, and until then sessions get 451.
 """
 
@@ -86,7 +87,8 @@ def run(settings: Settings, announce: Callable[[Addresses], None]) -> int:
 
 
 async def serve(settings: Settings, announce: Callable[[Addresses], None]) -> int:
-    """`run` inside an event loop: 0 after a signal and a drain, 1 when a second signal has aborted it.
+    """`run` inside an event loop: 0 after a signal and a drain, 1 when a second signal has aborted transfers. It is the
+    last thing that a process does: from then on SIGTERM and SIGINT are ignored.
 
     Raises SettingsError when the certificate is no good, and StartError.
     """
@@ -351,6 +353,9 @@ def warn_about_choices(settings: Settings) -> None:
 # -- watching and stopping ----------------------------------------------------------------------------------------
 
 
+_ENDING = (signal.SIGTERM, signal.SIGINT)
+
+
 class _Signals:
     """Counts SIGTERM and SIGINT."""
 
@@ -360,14 +365,17 @@ class _Signals:
 
     @contextlib.contextmanager
     def installed(self) -> Iterator["_Signals"]:
-        """Catch them inside the block."""
-        for number in (signal.SIGTERM, signal.SIGINT):
+        """Catch them inside the block, and ignore them behind it: all is done then, but the process still ends."""
+        for number in _ENDING:
             self._loop.add_signal_handler(number, self._caught, number)
         try:
             yield self
         finally:
-            for number in (signal.SIGTERM, signal.SIGINT):
+            signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+            for number in _ENDING:
                 self._loop.remove_signal_handler(number)
+                signal.signal(number, signal.SIG_IGN)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
 
     async def wait(self, count: int) -> None:
         """Until this many have come; 1 or 2."""
@@ -380,15 +388,19 @@ class _Signals:
 
 
 async def _drained(server: FtpsServer, grace_seconds: float, signals: _Signals) -> bool:
-    """Drain until all is done, the grace is over, or a second signal comes; False for the last."""
+    """Drain until all is done, the grace is over, or a second signal comes; False when that cuts transfers off.
+
+    Behind the last transfer the drain takes another second at most: for clients that do not close their connections.
+    """
     drain = asyncio.create_task(server.drain(grace_seconds))
     aborted = asyncio.create_task(signals.wait(2))
     try:
         await asyncio.wait((drain, aborted), return_when=asyncio.FIRST_COMPLETED)
-        if not drain.done():
+        if drain.done():
+            drain.result()
+        elif server.transfers:
             log.warning("aborting: transfers that still run are cut off")
             return False
-        drain.result()
         return True
     finally:
         await _cancelled(drain)

@@ -82,6 +82,11 @@ class Dispatcher:
         """Number of commands that wait for the end of the transfer."""
         return len(self._session.waiting)
 
+    @property
+    def transferring(self) -> bool:
+        """Whether a transfer runs."""
+        return self._session.transfer is not None
+
     def drain(self) -> None:
         """End the session as soon as no transfer runs: an idle one at once with 421, in a TLS handshake without."""
         self._draining = True

@@ -169,6 +169,11 @@ class FtpsServer(aioftp.Server):
         return len(self._sessions)
 
     @property
+    def transfers(self) -> int:
+        """Number of transfers that run now."""
+        return sum(dispatcher.transferring for dispatcher in self._sessions.values() if dispatcher is not None)
+
+    @property
     def free_data_ports(self) -> int:
         """Number of configured data ports that no transfer uses now."""
         return self._parts.ports.free

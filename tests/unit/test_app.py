@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 import ftplib
 import io
 import json
@@ -710,6 +711,26 @@ async def test_a_second_signal_aborts_and_stores_nothing(s3: EmbeddedS3, environ
         ftp.close()
         assert "Traceback" not in "".join(running.errors)
     assert not [request for request in s3.requests if request.operation == "PutObject"]
+
+
+async def test_a_second_signal_when_no_transfer_runs_any_more_is_no_failure(environ: Mapping[str, str]) -> None:
+    async with daemon(environ) as running:
+        ftp = await asyncio.to_thread(login, running.port)  # it does not close its end, which is waited for
+        running.process.terminate()
+        assert (await asyncio.to_thread(ftp.getline)).startswith("421")
+        running.process.terminate()
+        assert await running.ended() == 0
+        assert "aborting" not in "".join(running.errors)
+        ftp.close()
+
+
+async def test_a_signal_that_comes_when_all_is_done_changes_nothing(environ: Mapping[str, str]) -> None:
+    async with daemon(environ) as running:
+        running.process.terminate()
+        await running.logged("stopped")
+        with contextlib.suppress(ProcessLookupError):
+            running.process.terminate()
+        assert await running.ended() == 0
 
 
 async def test_s3_that_is_not_there_is_said_and_served_around(environ: Mapping[str, str]) -> None:
