@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import getpass
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -25,6 +26,9 @@ INTERRUPTED = 130
 
 DEFAULT_SWEEP_AGE = "24h"
 
+_BELOW_ZERO = re.compile(r"-[0-9.]")
+"""How a negative number begins. No flag does."""
+
 EPILOG = """\
 `aioftps3 serve --help` lists every option with its environment variable; with no command, `serve` is run.
 To try it with nothing set up: `aioftps3 demo`.
@@ -38,7 +42,8 @@ AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN and FTP_USER_PASSWORD in the environmen
 
 def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] = os.environ) -> int:
     """Run a command; the exit code. Raises SystemExit for `--help`, `--version` and wrong usage, as argparse does."""
-    arguments = _parser().parse_args(_with_command(list(sys.argv[1:] if argv is None else argv)))
+    given = _attached(list(sys.argv[1:] if argv is None else argv))
+    arguments = _parser().parse_args(_with_command(given))
     from aioftps3.app import StartError  # noqa: PLC0415 - so that --help does not wait for the imports of a server
     from aioftps3.process import UnsupportedRuntimeError  # noqa: PLC0415 - as above
 
@@ -119,6 +124,18 @@ def _settings(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Sett
     given = vars(arguments)
     names = [env for option in OPTIONS for env, flag in option.names() if flag]
     return load(environ, {name: given[name] for name in names if given[name] is not None})
+
+
+def _attached(argv: list[str]) -> list[str]:
+    """Values such as -1h attached to their flags (`--older-than=-1h`): argparse takes them for flags, and its message
+    would not say what is wrong."""
+    found: list[str] = []
+    for word in argv:
+        if _BELOW_ZERO.match(word) and found and found[-1].startswith("--") and "=" not in found[-1]:
+            found[-1] += f"={word}"
+        else:
+            found.append(word)
+    return found
 
 
 def _with_command(argv: list[str]) -> list[str]:

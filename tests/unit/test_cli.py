@@ -63,6 +63,21 @@ def test_wrong_usage_is_exit_code_2(argv: list[str]) -> None:
     assert exit_code(*argv) == 2
 
 
+@pytest.mark.parametrize("age", ["-1h", "-1", "-.5d", "x", "1h-", ""])
+def test_an_age_that_is_none_is_exit_code_2_and_says_what_would_be_one(
+    age: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert exit_code("sweep", "--older-than", age) == 2
+    assert f"'{age}' is not a duration; right would be a number with s, m, h or d" in capsys.readouterr().err
+
+
+def test_a_value_below_zero_is_no_flag(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--memory-budget", "-1GiB", "--implicit-port", "-1"], ENVIRON) == 2
+    told = capsys.readouterr().err
+    assert "--memory-budget '-1GiB' is not a size" in told
+    assert "--implicit-port '-1' is not a whole number" in told
+
+
 def test_wrong_settings_are_exit_code_2_with_one_message(capsys: pytest.CaptureFixture[str]) -> None:
     environ = {**ENVIRON, "AIOFTPS3_WORKERS": "2", "AIOFTPS3_NONSENSE": "1"}
     assert main(["--port", "x", "--allow-foreign-data-peer", "perhaps"], environ) == 2
