@@ -27,6 +27,9 @@ MMAP_THRESHOLD_BYTES = 32 * 1024 * 1024
 TRIM_THRESHOLD_BYTES = 256 * 1024 * 1024
 """Freed heap that is kept. Setting this one alone makes things worse: it stops glibc from adapting the other."""
 
+_UNSUPPORTED_LOOPS = frozenset({"uvloop", "winloop"})
+"""Libraries of event loops; winloop is uvloop for Windows."""
+
 OPEN_FILES = 65_536
 """Enough for any number of sessions that one process serves; systems often begin with 1024."""
 
@@ -64,10 +67,12 @@ def spare_the_collector() -> None:
 
 
 def refuse_unsupported(loop: asyncio.AbstractEventLoop, version: tuple[int, ...] = sys.version_info[:2]) -> None:
-    """Raises UnsupportedRuntimeError on a Python that is too old, and on uvloop."""
+    """Raises UnsupportedRuntimeError on a Python that is too old, and on uvloop or anything that is made of it."""
     if version < MIN_PYTHON:
         raise UnsupportedRuntimeError("Python 3.11 or newer is needed")
-    if type(loop).__module__.partition(".")[0] == "uvloop":
-        raise UnsupportedRuntimeError(
-            "uvloop loses the end of uploads over TLS; only asyncio's own loops are supported"
-        )
+    for base in type(loop).__mro__:
+        library = base.__module__.partition(".")[0]
+        if library in _UNSUPPORTED_LOOPS:
+            raise UnsupportedRuntimeError(
+                f"{library} loses the end of uploads over TLS; only asyncio's own loops are supported"
+            )

@@ -3,7 +3,6 @@ import ctypes
 import resource
 import subprocess
 import sys
-from types import ModuleType
 
 import pytest
 
@@ -14,16 +13,25 @@ async def test_asyncios_own_loop_is_accepted() -> None:
     process.refuse_unsupported(asyncio.get_running_loop())
 
 
-def test_uvloop_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("derived", [False, True], ids=["itself", "a class of somebody's over it"])
+@pytest.mark.parametrize("module", ["uvloop", "uvloop.loop", "winloop"])
+def test_uvloop_is_refused(module: str, derived: bool) -> None:
     """D3."""
-    module = ModuleType("uvloop")
-    foreign = type("Loop", (asyncio.SelectorEventLoop,), {"__module__": module.__name__})
-    loop = foreign()
+    foreign = type("Loop", (asyncio.SelectorEventLoop,), {"__module__": module})
+    if derived:
+        foreign = type("OwnLoop", (foreign,), {})
+    loop, library = foreign(), module.partition(".")[0]
     try:
-        with pytest.raises(process.UnsupportedRuntimeError, match="uvloop loses"):
+        with pytest.raises(process.UnsupportedRuntimeError, match=f"^{library} loses"):
             process.refuse_unsupported(loop)
     finally:
         loop.close()
+
+
+def test_a_loop_of_somebodys_over_asyncios_own_is_accepted() -> None:
+    loop = type("OwnLoop", (asyncio.SelectorEventLoop,), {"__module__": "uvloops"})()
+    process.refuse_unsupported(loop)
+    loop.close()
 
 
 async def test_an_old_python_is_refused() -> None:
