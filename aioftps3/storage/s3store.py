@@ -19,7 +19,7 @@ from aioftps3.s3.budget import ByteBudget
 from aioftps3.s3.client import S3Client
 from aioftps3.s3.copy import COPIES_IN_FLIGHT, COPY_PART_BYTES, SINGLE_COPY_BYTES, copy_any_size, is_copy
 from aioftps3.s3.download import Download
-from aioftps3.s3.parts import PART_BYTES
+from aioftps3.s3.parts import PART_BYTES, plan_parts
 from aioftps3.s3.ranges import Parallel
 from aioftps3.s3.upload import PARTS_IN_FLIGHT, Upload
 from aioftps3.storage import errors
@@ -165,6 +165,12 @@ class S3Store:
 
     def open_write(self, key: str, *, expected_size: int | None = None) -> ObjectWriter:
         """PutObject when all fits into one part, else a multipart upload."""
+        if expected_size is not None:
+            plan = plan_parts(
+                self._part_size, self._budget.total, expected_size=expected_size, equal_parts=self._equal_parts
+            )
+            if expected_size > plan.capacity:
+                raise errors.Quota(f"{expected_size} bytes were announced, {plan.capacity} are possible")
         with _storage_errors():
             upload = Upload(
                 self._client,

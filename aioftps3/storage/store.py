@@ -118,7 +118,7 @@ class ObjectStore(Protocol):
 
     def open_write(self, key: str, *, expected_size: int | None = None) -> ObjectWriter:
         """Start an object; no request yet. A small object is one request in all. ``expected_size`` in bytes is a hint
-        that a very large one needs, and never a limit."""
+        that a very large one needs, and never a limit. Raises Quota when no object can have so many bytes."""
 
     async def list(
         self, prefix: str, *, delimiter: str | None = None, limit: int = PAGE_LIMIT, token: str | None = None

@@ -296,7 +296,7 @@ class Tree:
         """A file to write, which replaces one of the same name when it is committed; one request for a small file.
 
         ``expected_size`` in bytes, where the client has told it, lets the store prepare for a very large file; other
-        sizes may come all the same.
+        sizes may come all the same. Raises Quota when the store can take no file of that size.
         """
         if path == ROOT:
             raise IsADirectory

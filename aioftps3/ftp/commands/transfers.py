@@ -65,12 +65,13 @@ async def abor(_session: Session, _argument: str) -> Reply:
 
 
 async def allo(session: Session, argument: str) -> Reply:
-    """ALLO: nothing is allocated, but the next STOR in TYPE I has to be as long as announced."""
-    words = argument.split()
-    if not words or not (words[0].isascii() and words[0].isdigit()):
+    """ALLO: nothing is allocated, but the next STOR in TYPE I has to be as long as announced; a size that the store
+    cannot take is refused there, by 552, which is no reply of ALLO's (RFC 959 section 5.4)."""
+    size = parse_restart_offset(next(iter(argument.split()), ""))
+    if size is None:
         return Reply(501, "ALLO needs a number of bytes.")
     # Devices that do not know the size say 0.
-    session.allocated = parse_restart_offset(words[0]) or None
+    session.allocated = size or None
     return Reply(200, "Noted.")
 
 

@@ -211,6 +211,15 @@ async def checked() -> AsyncIterator[Scene]:
         yield scene
 
 
+async def test_an_announced_size_that_no_upload_can_reach_is_refused_before_it_begins(scene: Scene) -> None:
+    most = 10_000 * 128 * KIB  # parts of a quarter of the budget
+    writer = scene.store.open_write("k", expected_size=most)
+    await writer.abort()
+    with pytest.raises(errors.Quota, match=f"{most + 1} bytes were announced, {most} are possible"):
+        scene.store.open_write("k", expected_size=most + 1)
+    assert not scene.server.requests
+
+
 @pytest.mark.parametrize("offset", [0, 1000])
 async def test_a_download_goes_on_where_its_stream_broke(scene: Scene, offset: int) -> None:
     scene.server.put("k", DATA)

@@ -7,7 +7,9 @@ import re
 
 import pytest
 
+from aioftps3.storage.errors import Quota
 from tests.support.ftp_session import HOST, FtpClient, FtpStore, running_server, serving
+from tests.support.memory_store import MemoryWriter
 
 
 @pytest.mark.parametrize("argument", ["", "x", "-1", "1.5", str(2**64), "1 2"])
@@ -18,12 +20,46 @@ async def test_rest_of_what_is_no_position_is_501(argument: str) -> None:
         assert await client.codes(f"REST {argument}") == [501]
 
 
-@pytest.mark.parametrize(("argument", "code"), [("5", 200), ("5 R 5", 200), ("", 501), ("x", 501), ("-5", 501)])
-async def test_allo(argument: str, code: int) -> None:
+@pytest.mark.parametrize("argument", ["0", "5", "5 R 5", str(2**63 - 1)])
+async def test_allo(argument: str) -> None:
     """Dahua's cameras quit on 202."""
     async with running_server() as running:
         client = await running.client()
-        assert await client.codes(f"ALLO {argument}") == [code]
+        assert await client.codes(f"ALLO {argument}") == [200]
+
+
+@pytest.mark.parametrize("argument", ["", "x", "-5", "1.5", "R 5", "\u0665", str(2**63), "9" * 3000])
+async def test_allo_of_what_is_no_size_is_501_and_leaves_an_earlier_one_as_it_was(argument: str) -> None:
+    async with running_server() as running:
+        client = await running.client()
+        assert await client.codes("TYPE I", "ALLO 5", f"ALLO {argument}") == [200, 200, 501]
+        assert (await client.upload("file", b"four")).code == 426
+        assert running.store.contents == {}
+
+
+async def test_allo_of_0_takes_an_earlier_one_back() -> None:
+    async with running_server() as running:
+        client = await running.client()
+        assert await client.codes("TYPE I", "ALLO 5", "ALLO 0") == [200, 200, 200]
+        assert (await client.upload("file", b"four")).code == 226
+
+
+class SmallFiles(FtpStore):
+    """A store of files of up to 5 bytes."""
+
+    def open_write(self, key: str, *, expected_size: int | None = None) -> MemoryWriter:
+        if expected_size is not None and expected_size > 5:
+            raise Quota
+        return super().open_write(key, expected_size=expected_size)
+
+
+async def test_an_upload_that_is_announced_larger_than_any_can_be_is_552_before_a_byte_is_sent() -> None:
+    async with running_server(store=SmallFiles()) as running:
+        client = await running.client()
+        await client.connect_data()
+        assert await client.codes("TYPE I", "ALLO 6", "STOR file") == [200, 200, 552]
+        assert running.store.requests == []
+        assert (await client.upload("file", b"four")).code == 226
 
 
 async def test_abor_with_nothing_to_abort_is_226() -> None:
