@@ -47,7 +47,7 @@ from aioftps3.settings import Fault, Settings, SettingsError
 from aioftps3.storage import EmptiedDirectories, Moves, PathLocks, Tree
 from aioftps3.storage.s3store import LOOKS_IN_FLIGHT, S3Store
 from aioftps3.storage.times import KnownTimes
-from aioftps3.tls import TlsContexts, tls_contexts
+from aioftps3.tls import server_context
 
 __all__ = ("StartError", "check", "ready_line", "run", "serve", "sweep")
 
@@ -96,7 +96,7 @@ async def serve(settings: Settings, announce: Callable[[Addresses], None]) -> in
     process.refuse_unsupported(loop)
     async with contextlib.AsyncExitStack() as stack:
         signals = stack.enter_context(_Signals(loop).installed())
-        contexts = load_contexts(settings)
+        tls = load_tls(settings)
         transport = s3_transport(settings)
         stack.push_async_callback(transport.close)
         source = credentials(settings, transport)
@@ -104,7 +104,7 @@ async def serve(settings: Settings, announce: Callable[[Addresses], None]) -> in
         client = s3_client(settings, transport, source.provider)
         server = FtpsServer(
             ftp_config(settings, hashes_of(client)),
-            contexts=contexts,
+            tls=tls,
             authenticator=authenticator(settings),
             open_tree=tree_factory(settings, client),
             session_scope=logs.session_logs,
@@ -128,7 +128,7 @@ async def serve(settings: Settings, announce: Callable[[Addresses], None]) -> in
 
 async def check(settings: Settings) -> list[checks.Finding]:
     """What `serve` would find: the certificate, and S3 for reading and writing. Raises SettingsError."""
-    load_contexts(settings)
+    load_tls(settings)
     own = settings.tls_cert is not None
     findings = [checks.Finding(True, f"certificate: {settings.tls_cert if own else 'self-signed, made at each start'}")]
     transport = s3_transport(settings)
@@ -211,7 +211,7 @@ def ftp_config(settings: Settings, hashes: Sequence[str] = ()) -> FtpConfig:
     )
 
 
-def load_contexts(settings: Settings) -> TlsContexts:
+def load_tls(settings: Settings) -> ssl.SSLContext:
     """TLS from the configured certificate, or from one made now. Raises SettingsError."""
     if settings.tls_cert is None:
         made = make_self_signed(_own_names(settings.public_host), now=datetime.now(UTC))
@@ -221,12 +221,12 @@ def load_contexts(settings: Settings) -> TlsContexts:
             fingerprint(made.certificate),
         )
         with as_file(made.pem) as path:
-            return tls_contexts(path)
+            return server_context(path)
     key = settings.tls_key or settings.tls_cert
     try:
         if b"ENCRYPTED" in key.read_bytes():
             raise SettingsError([Fault("AIOFTPS3_TLS_KEY", "is encrypted; right would be a key without a passphrase")])
-        contexts = tls_contexts(settings.tls_cert, settings.tls_key)
+        context = server_context(settings.tls_cert, settings.tls_key)
         log.info(
             "certificate %s, SHA-256 fingerprint %s", settings.tls_cert, fingerprint(settings.tls_cert.read_bytes())
         )
@@ -234,7 +234,7 @@ def load_contexts(settings: Settings) -> TlsContexts:
         reason = error.reason if isinstance(error, ssl.SSLError) and error.reason else type(error).__name__
         text = f"and its key cannot be used ({reason}); right would be a PEM certificate chain and its private key"
         raise SettingsError([Fault("AIOFTPS3_TLS_CERT", text)]) from error
-    return contexts
+    return context
 
 
 def authenticator(settings: Settings) -> Authenticator:

@@ -164,7 +164,8 @@ class DataConnection(asyncio.BufferedProtocol):
 
         Raises DataLost when the handshake fails or takes too long. The socket is closed on any failure.
         """
-        connection = cls(None if context is None else TlsEngine(context), stall_timeout=stall_timeout)
+        tls = None if context is None else TlsEngine(context, hold_tickets=True)
+        connection = cls(tls, stall_timeout=stall_timeout)
         try:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             keep_alive(sock)

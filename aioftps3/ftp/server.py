@@ -29,7 +29,6 @@ from aioftps3.ftp.replies import Reply
 from aioftps3.ftp.session import Session, SessionParts
 from aioftps3.ftp.users import UserManager
 from aioftps3.storage.tree import Tree
-from aioftps3.tls import TlsContexts
 
 __all__ = ("FtpsServer",)
 
@@ -64,7 +63,7 @@ class FtpsServer(aioftp.Server):
         self,
         config: FtpConfig,
         *,
-        contexts: TlsContexts,
+        tls: ssl.SSLContext,
         authenticator: accounts.Authenticator,
         open_tree: Callable[[accounts.User], Tree],
         session_scope: Callable[[str], AbstractContextManager[object]] = contextlib.nullcontext,
@@ -82,7 +81,7 @@ class FtpsServer(aioftp.Server):
         self._commands = command_table()
         self._parts = SessionParts(
             config=config,
-            contexts=contexts,
+            tls=tls,
             users=self.user_manager,
             ports=PortPool(config.data_ports),
             features=features(self._commands, config),
@@ -259,7 +258,7 @@ class FtpsServer(aioftp.Server):
     async def _start_implicit_tls(self, channel: ControlChannel, peer: str) -> None:
         """The handshake that opens an implicit-TLS connection. Raises ControlLost."""
         try:
-            await channel.start_tls(self._parts.contexts.control, None, timeout=self.config.tls_handshake_timeout)
+            await channel.start_tls(self._parts.tls, None, timeout=self.config.tls_handshake_timeout)
         except ControlLost as error:
             cause = error.__cause__
             if isinstance(cause, ssl.SSLError) and cause.reason in _CLIENT_HELLO_HINTS:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+import ssl
 import time
 from collections import deque
 from collections.abc import Mapping
@@ -23,7 +24,6 @@ from aioftps3.ftp.pathio import S3PathIO
 from aioftps3.ftp.replies import Reply, ReplyError, printable
 from aioftps3.storage import paths
 from aioftps3.storage.tree import Entry
-from aioftps3.tls import TlsContexts
 
 __all__ = ("MAX_LOGIN_TRIES", "MAX_WAITING_COMMANDS", "DataEndpoint", "Session", "SessionParts", "Transfer")
 
@@ -83,7 +83,7 @@ class SessionParts:
     """What all sessions of a server share."""
 
     config: FtpConfig
-    contexts: TlsContexts
+    tls: ssl.SSLContext
     users: aioftp.AbstractUserManager
     ports: PortPool
     features: tuple[str, ...]

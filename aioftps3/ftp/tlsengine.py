@@ -55,11 +55,15 @@ class RecordBoundary:
 class TlsEngine:
     """One connection's TLS state. Everything but the constructor may raise ssl.SSLError."""
 
-    def __init__(self, context: ssl.SSLContext) -> None:
+    def __init__(self, context: ssl.SSLContext, *, hold_tickets: bool = False) -> None:
+        """``hold_tickets`` keeps the session tickets that end a TLS 1.3 handshake back (RFC 8446 section 4.6.1) until
+        there is something else to send."""
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
         self._boundary = RecordBoundary()
+        self._hold_tickets = hold_tickets
+        self._tickets = b""
         self.close_notify_received = False
         """True once the peer's close_notify alert (RFC 8446 section 6.1) has been read."""
 
@@ -85,7 +89,10 @@ class TlsEngine:
 
     def to_send(self) -> bytes:
         """Give the bytes that have to be sent to the peer now; b"" when there are none."""
-        return self._outgoing.read() if self._outgoing.pending else b""
+        if not self._outgoing.pending:
+            return b""
+        tickets, self._tickets = self._tickets, b""
+        return tickets + self._outgoing.read()
 
     def handshake(self) -> bool:
         """Go on with the handshake; True when it is done, False while the peer has to answer."""
@@ -93,6 +100,8 @@ class TlsEngine:
             self._tls.do_handshake()
         except ssl.SSLWantReadError:
             return False
+        if self._hold_tickets and self._tls.version() == "TLSv1.3":
+            self._tickets = self._outgoing.read()  # the client has had the last word: nothing else is left to send
         return True
 
     def read(self, limit: int) -> bytes:

@@ -27,7 +27,7 @@ from aioftps3.ftp.server import FtpsServer
 from aioftps3.storage.locks import PathLocks
 from aioftps3.storage.store import ObjectInfo
 from aioftps3.storage.tree import Tree
-from aioftps3.tls import TlsContexts, tls_contexts
+from aioftps3.tls import server_context as context_from
 from tests.support.memory_store import MemoryStore
 
 HOST = "127.0.0.1"
@@ -42,11 +42,11 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 @functools.cache
-def server_contexts() -> TlsContexts:
+def server_context() -> ssl.SSLContext:
     """The server's TLS with a certificate that all tests share."""
     made = make_self_signed([HOST], now=datetime.datetime.now(datetime.UTC))
     with as_file(made.pem) as path:
-        return tls_contexts(path)
+        return context_from(path)
 
 
 def client_context(version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3) -> ssl.SSLContext:
@@ -56,6 +56,18 @@ def client_context(version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3) -> ssl.SSLC
     context.verify_mode = ssl.CERT_NONE
     context.minimum_version = context.maximum_version = version
     return context
+
+
+def counting_tickets(context: ssl.SSLContext) -> list[int]:
+    """The sizes of the session tickets that the connections of a client's context have read, from now on."""
+    tickets: list[int] = []
+
+    def on_message(connection: Any, direction: str, version: Any, kind: Any, message: Any, data: bytes) -> None:
+        if getattr(message, "name", "") == "NEWSESSION_TICKET" and direction == "read":
+            tickets.append(len(data))
+
+    context._msg_callback = on_message  # type: ignore[attr-defined]  # Python's only view on single messages
+    return tickets
 
 
 def sha256(data: bytes) -> str:
@@ -232,6 +244,8 @@ class Wire:
             except ssl.SSLWantReadError:
                 await self._fill()
                 continue
+            except ssl.SSLZeroReturnError:  # after a close_notify of our own
+                data = b""
             except ssl.SSLError:
                 self.ended_by = self.ended_by or "reset"
                 return b""
@@ -543,7 +557,7 @@ async def running_server(
     *,
     store: FtpStore | None = None,
     authenticator: Authenticator | None = None,
-    tls: TlsContexts | None = None,
+    tls: ssl.SSLContext | None = None,
     version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3,
 ) -> AsyncIterator[Running]:
     """A server over a store; at the end every client vanishes, and nothing of the server may be left."""
@@ -553,7 +567,7 @@ async def running_server(
     tasks, sockets = asyncio.all_tasks(), open_sockets()
     server = FtpsServer(
         config,
-        contexts=tls or server_contexts(),
+        tls=tls or server_context(),
         authenticator=authenticator or EnvironmentUser(LOGIN, PASSWORD),
         open_tree=lambda _: tree,
     )

@@ -466,7 +466,7 @@ def test_safe_choices_are_not_commented(caplog: pytest.LogCaptureFixture) -> Non
 
 
 def test_a_start_without_certificate_makes_one_and_says_its_fingerprint(caplog: pytest.LogCaptureFixture) -> None:
-    app.load_contexts(load({**README, "AIOFTPS3_PUBLIC_HOST": "ftp.example.com"}))
+    app.load_tls(load({**README, "AIOFTPS3_PUBLIC_HOST": "ftp.example.com"}))
     assert "self-signed" in caplog.text
     assert re.search(r"SHA-256 fingerprint is ([0-9A-F]{2}:){31}[0-9A-F]{2}", caplog.text)
 
@@ -475,7 +475,7 @@ def test_a_certificate_may_hold_its_key(tmp_path: Path, caplog: pytest.LogCaptur
     made = make_self_signed(["localhost"], now=datetime.now(UTC))
     (tmp_path / "both.pem").write_bytes(made.pem)
     with caplog.at_level(logging.INFO):
-        app.load_contexts(load({**README, "AIOFTPS3_TLS_CERT": str(tmp_path / "both.pem")}))
+        app.load_tls(load({**README, "AIOFTPS3_TLS_CERT": str(tmp_path / "both.pem")}))
     assert fingerprint(made.certificate) in caplog.text
 
 
@@ -485,7 +485,7 @@ def test_a_key_of_another_certificate_is_a_fault_of_the_settings(tmp_path: Path)
     (tmp_path / "key.pem").write_bytes(other.key)
     files = {"AIOFTPS3_TLS_CERT": str(tmp_path / "cert.pem"), "AIOFTPS3_TLS_KEY": str(tmp_path / "key.pem")}
     with pytest.raises(SettingsError, match="AIOFTPS3_TLS_CERT and its key cannot be used"):
-        app.load_contexts(load({**README, **files}))
+        app.load_tls(load({**README, **files}))
 
 
 def test_an_encrypted_key_is_refused_instead_of_asking_for_its_passphrase(tmp_path: Path) -> None:
@@ -500,7 +500,7 @@ def test_an_encrypted_key_is_refused_instead_of_asking_for_its_passphrase(tmp_pa
     (tmp_path / "key.pem").write_bytes(encrypted)
     files = {"AIOFTPS3_TLS_CERT": str(tmp_path / "cert.pem"), "AIOFTPS3_TLS_KEY": str(tmp_path / "key.pem")}
     with pytest.raises(SettingsError, match="AIOFTPS3_TLS_KEY is encrypted"):
-        app.load_contexts(load({**README, **files}))
+        app.load_tls(load({**README, **files}))
 
 
 def test_a_ca_bundle_without_certificates_is_a_fault_of_the_settings(tmp_path: Path) -> None:

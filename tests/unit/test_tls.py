@@ -8,13 +8,12 @@ import datetime
 import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from aioftps3.certificates import make_self_signed
-from aioftps3.tls import tls_contexts
-from tests.support.ftp_session import HOST, Wire, client_context, server_contexts
+from aioftps3.tls import server_context as context_from
+from tests.support.ftp_session import HOST, Wire, client_context, counting_tickets, server_context
 
 NOW = datetime.datetime.now(datetime.UTC)
 VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
@@ -68,54 +67,25 @@ async def connected(port: int, context: ssl.SSLContext, session: ssl.SSLSession 
         wire.close()
 
 
-def counting_tickets(context: ssl.SSLContext) -> list[int]:
-    tickets: list[int] = []
-
-    def on_message(connection: Any, direction: str, version: Any, kind: Any, message: Any, data: bytes) -> None:
-        if getattr(message, "name", "") == "NEWSESSION_TICKET" and direction == "read":
-            tickets.append(len(data))
-
-    context._msg_callback = on_message  # type: ignore[attr-defined]  # Python's only view on single messages
-    return tickets
-
-
-async def test_a_control_connection_gives_two_tickets() -> None:
+async def test_a_new_session_gives_two_tickets_and_a_resumed_one_gives_one() -> None:
     context = client_context(TLS13)
     tickets = counting_tickets(context)
-    async with listening(server_contexts().control) as (port, _), connected(port, context) as wire:
-        assert wire.tls is not None
-        assert wire.tls.session is not None
-    assert len(tickets) == 2
-
-
-async def test_a_data_connection_gives_no_ticket() -> None:
-    """D1: a client that closes without reading tickets resets the connection, and the end of its upload is lost."""
-    context = client_context(TLS13)
-    tickets = counting_tickets(context)
-    async with listening(server_contexts().data) as (port, _), connected(port, context):
-        pass
-    assert tickets == []
-
-
-async def test_control_connections_have_their_tickets_again_after_data_connections() -> None:
-    contexts = server_contexts()
-    context = client_context(TLS13)
-    async with listening(contexts.data) as (port, _), connected(port, context):
-        pass
-    tickets = counting_tickets(context)
-    async with listening(contexts.control) as (port, _), connected(port, context):
-        pass
-    assert len(tickets) == 2
+    async with listening(server_context()) as (port, _), connected(port, context) as first:
+        assert first.tls is not None
+        assert first.tls.session is not None
+        assert len(tickets) == 2
+        async with connected(port, context, first.tls.session):
+            pass
+    assert len(tickets) == 3
 
 
 @pytest.mark.parametrize("version", VERSIONS)
 async def test_data_connections_resume_the_session_of_the_control_connection(version: ssl.TLSVersion) -> None:
     """D1: one context, or FileZilla asks its user."""
-    contexts = server_contexts()
     context = client_context(version)
     async with (
-        listening(contexts.control) as (control_port, _),
-        listening(contexts.data) as (data_port, peers),
+        listening(server_context()) as (control_port, _),
+        listening(server_context()) as (data_port, peers),
         connected(control_port, context) as control,
     ):
         assert control.tls is not None
@@ -128,12 +98,11 @@ async def test_data_connections_resume_the_session_of_the_control_connection(ver
 
 async def test_tls_older_than_1_2_is_refused() -> None:
     """RFC 8996."""
-    contexts = server_contexts()
-    assert contexts.control.minimum_version is TLS12
+    assert server_context().minimum_version is TLS12
     with pytest.warns(DeprecationWarning, match="TLSv1_1 is deprecated"):
         context = client_context(ssl.TLSVersion.TLSv1_1)
     context.set_ciphers("ALL:@SECLEVEL=0")
-    async with listening(contexts.control) as (port, peers):
+    async with listening(server_context()) as (port, peers):
         wire = await Wire.connect(port)
         with pytest.raises(ssl.SSLError):
             await wire.start_tls(context)
@@ -142,7 +111,7 @@ async def test_tls_older_than_1_2_is_refused() -> None:
 
 
 def test_renegotiation_is_off() -> None:
-    assert server_contexts().control.options & ssl.OP_NO_RENEGOTIATION
+    assert server_context().options & ssl.OP_NO_RENEGOTIATION
 
 
 def test_certificate_and_key_may_be_two_files_or_one(tmp_path: Path) -> None:
@@ -151,8 +120,8 @@ def test_certificate_and_key_may_be_two_files_or_one(tmp_path: Path) -> None:
     both.write_bytes(made.pem)
     certificate.write_bytes(made.certificate)
     key.write_bytes(made.key)
-    tls_contexts(both)
-    tls_contexts(str(certificate), key)
+    context_from(both)
+    context_from(str(certificate), key)
 
 
 def test_a_missing_file_and_a_pair_that_does_not_match_are_errors(tmp_path: Path) -> None:
@@ -160,6 +129,6 @@ def test_a_missing_file_and_a_pair_that_does_not_match_are_errors(tmp_path: Path
     certificate.write_bytes(make_self_signed(["localhost"], now=NOW).certificate)
     key.write_bytes(make_self_signed(["localhost"], now=NOW).key)
     with pytest.raises(FileNotFoundError):
-        tls_contexts(tmp_path / "none.pem")
+        context_from(tmp_path / "none.pem")
     with pytest.raises(ssl.SSLError):
-        tls_contexts(certificate, key)
+        context_from(certificate, key)

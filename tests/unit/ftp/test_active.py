@@ -19,7 +19,7 @@ from tests.support.ftp_session import (
     client_context,
     open_sockets,
     read_some,
-    server_contexts,
+    server_context,
     settle,
 )
 
@@ -83,7 +83,7 @@ async def test_nothing_is_connected_before_it_is_asked_for() -> None:
 async def test_the_server_is_the_server_of_tls() -> None:
     """RFC 4217 section 7."""
     with contextlib.closing(ActivePort()) as port:
-        async with connecting(port.number, context=server_contexts().data) as connector:
+        async with connecting(port.number, context=server_context()) as connector:
             opening = asyncio.create_task(connector.connection())
             wire, _ = await port.accept()
             with contextlib.closing(wire):
@@ -113,7 +113,7 @@ async def test_a_client_that_does_not_answer_is_given_up() -> None:
 
 async def test_a_handshake_that_never_begins_is_given_up() -> None:
     with contextlib.closing(ActivePort()) as port:
-        async with connecting(port.number, context=server_contexts().data, timeout=0.05) as connector:
+        async with connecting(port.number, context=server_context(), timeout=0.05) as connector:
             opening = asyncio.create_task(connector.connection())
             wire, _ = await port.accept()
             with (
@@ -125,7 +125,7 @@ async def test_a_handshake_that_never_begins_is_given_up() -> None:
 
 async def test_a_handshake_that_fails_is_a_lost_data_connection() -> None:
     with contextlib.closing(ActivePort()) as port:
-        async with connecting(port.number, context=server_contexts().data) as connector:
+        async with connecting(port.number, context=server_context()) as connector:
             opening = asyncio.create_task(connector.connection())
             wire, _ = await port.accept()
             with contextlib.closing(wire):

@@ -22,7 +22,7 @@ from tests.support.ftp_session import (
     moves,
     open_sockets,
     read_some,
-    server_contexts,
+    server_context,
     settle,
     sha256,
     until,
@@ -51,7 +51,7 @@ async def a_pair(
     opening = asyncio.create_task(
         DataConnection.open(
             sock,
-            context=None if kind is None else server_contexts().data,
+            context=None if kind is None else server_context(),
             stall_timeout=stall,
             handshake_timeout=5,
         )
@@ -464,6 +464,6 @@ async def test_a_socket_that_is_closed_before_the_handshake_is_lost_data() -> No
         sock, _ = await loop.sock_accept(listener)
     wire.reset()
     with pytest.raises(DataLost):
-        await DataConnection.open(sock, context=server_contexts().data, stall_timeout=5, handshake_timeout=5)
+        await DataConnection.open(sock, context=server_context(), stall_timeout=5, handshake_timeout=5)
     await settle()
     assert sock.fileno() == -1

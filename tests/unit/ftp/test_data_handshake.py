@@ -9,7 +9,7 @@ import ssl
 import pytest
 
 from aioftps3.ftp.data import DataConnection, StreamEnd
-from tests.support.ftp_session import read_some, server_contexts
+from tests.support.ftp_session import read_some, server_context
 
 SECONDS = 5.0
 
@@ -32,7 +32,7 @@ async def test_a_file_and_its_close_notify_in_the_segment_that_ends_the_handshak
         for each in (ours, theirs):
             each.setblocking(False)
         opening = asyncio.create_task(
-            DataConnection.open(ours, context=server_contexts().data, stall_timeout=SECONDS, handshake_timeout=SECONDS)
+            DataConnection.open(ours, context=server_context(), stall_timeout=SECONDS, handshake_timeout=SECONDS)
         )
         tls, incoming, outgoing = _client()
         with pytest.raises(ssl.SSLWantReadError):

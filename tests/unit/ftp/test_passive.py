@@ -21,7 +21,7 @@ from tests.support.ftp_session import (
     client_context,
     open_sockets,
     read_some,
-    server_contexts,
+    server_context,
     settle,
 )
 
@@ -273,7 +273,7 @@ async def test_close_drops_the_connection_that_nobody_took() -> None:
 
 
 async def test_close_during_the_handshake_drops_the_connection() -> None:
-    async with a_door(context=server_contexts().data) as door:
+    async with a_door(context=server_context()) as door:
         wire = await Wire.connect(door.listener.port)
         while not await refused(door.listener.port):
             await settle()
@@ -294,7 +294,7 @@ async def test_cancelling_the_wait_for_a_connection_leaves_the_listener_as_it_is
 
 
 async def test_a_handshake_that_fails_is_a_lost_data_connection() -> None:
-    async with a_door(context=server_contexts().data) as door:
+    async with a_door(context=server_context()) as door:
         wire = await Wire.connect(door.listener.port)
         await wire.send(b"GET / HTTP/1.1\r\n\r\n")
         with pytest.raises(DataLost, match="TLS handshake"):
@@ -303,7 +303,7 @@ async def test_a_handshake_that_fails_is_a_lost_data_connection() -> None:
 
 
 async def test_a_handshake_that_never_begins_is_given_up() -> None:
-    async with a_door(context=server_contexts().data, timeout=0.05) as door:
+    async with a_door(context=server_context(), timeout=0.05) as door:
         wire = await Wire.connect(door.listener.port)
         with pytest.raises(DataLost, match="TLS handshake"):
             await door.listener.connection()
@@ -312,7 +312,7 @@ async def test_a_handshake_that_never_begins_is_given_up() -> None:
 
 
 async def test_a_handshake_that_is_reset_is_a_lost_data_connection() -> None:
-    async with a_door(context=server_contexts().data) as door:
+    async with a_door(context=server_context()) as door:
         wire = await Wire.connect(door.listener.port)
         wire.reset()
         with pytest.raises(DataLost):
@@ -322,7 +322,7 @@ async def test_a_handshake_that_is_reset_is_a_lost_data_connection() -> None:
 async def test_tls_before_and_after_the_transfer_command_both_work() -> None:
     """FileZilla, curl and PHP begin TLS before their command has been answered, ftplib and commons-net after 150."""
     for early in (True, False):
-        async with a_door(context=server_contexts().data) as door:
+        async with a_door(context=server_context()) as door:
             wire = await Wire.connect(door.listener.port)
             waiting: asyncio.Task[object] | None = None
             if not early:

@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aioftps3.ftp.tlsengine import ClearText, RecordBoundary, TlsEngine
-from tests.support.ftp_session import client_context, server_contexts
+from tests.support.ftp_session import client_context, counting_tickets, server_context
 
 VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
+TLS12, TLS13 = VERSIONS
 versions = pytest.mark.parametrize("version", VERSIONS)
 
 
@@ -21,7 +22,9 @@ class Client:
 
     def __init__(self, version: ssl.TLSVersion) -> None:
         self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self.tls = client_context(version).wrap_bio(self.incoming, self.outgoing)
+        context = client_context(version)
+        self.tickets = counting_tickets(context)
+        self.tls = context.wrap_bio(self.incoming, self.outgoing)
 
     def shake_hands(self) -> bool:
         try:
@@ -29,6 +32,13 @@ class Client:
         except ssl.SSLWantReadError:
             return False
         return True
+
+    def read(self) -> bytes:
+        """What has come; b"" when it was no data."""
+        try:
+            return self.tls.read()
+        except ssl.SSLWantReadError:
+            return b""
 
     def close_notify(self) -> bytes:
         with pytest.raises(ssl.SSLWantReadError):
@@ -40,8 +50,8 @@ class Client:
         return self.outgoing.read()
 
 
-def connected(version: ssl.TLSVersion) -> tuple[TlsEngine, Client]:
-    engine, client = TlsEngine(server_contexts().data), Client(version)
+def connected(version: ssl.TLSVersion, *, hold_tickets: bool = False) -> tuple[TlsEngine, Client]:
+    engine, client = TlsEngine(server_context(), hold_tickets=hold_tickets), Client(version)
     ours = theirs = False
     for _ in range(5):
         theirs = theirs or client.shake_hands()
@@ -117,6 +127,52 @@ def test_a_changed_record_is_an_error(version: ssl.TLSVersion) -> None:
     with pytest.raises(ssl.SSLError):
         engine.read_into(memoryview(bytearray(10)))
     assert engine.to_send(), "no alert for the peer"
+
+
+def test_tickets_end_the_handshake() -> None:
+    _, client = connected(TLS13)
+    assert client.read() == b""
+    assert len(client.tickets) == 2
+
+
+def test_tickets_that_are_held_back_go_before_the_first_data() -> None:
+    """D1: nothing is sent that an uploading client would have to read."""
+    engine, client = connected(TLS13, hold_tickets=True)
+    assert engine.to_send() == b""
+    client.incoming.write(engine.write(b"data"))
+    assert client.read() == b"data"
+    assert len(client.tickets) == 2
+    client.incoming.write(engine.write(b"more"))
+    assert client.read() == b"more"
+
+
+def test_tickets_that_are_held_back_go_before_close_notify() -> None:
+    """D1."""
+    engine, client = connected(TLS13, hold_tickets=True)
+    engine.receive(client.close_notify())
+    assert engine.read(100) == b""
+    assert engine.to_send() == b""
+    client.incoming.write(engine.end())
+    client.tls.unwrap()
+    assert len(client.tickets) == 2
+
+
+def test_tickets_that_are_held_back_go_before_an_alert() -> None:
+    engine, client = connected(TLS13, hold_tickets=True)
+    engine.receive(b"\x17\x03\x03\x00\x20" + bytes(32))
+    with pytest.raises(ssl.SSLError):
+        engine.read(100)
+    client.incoming.write(engine.to_send())
+    with pytest.raises(ssl.SSLError):
+        client.tls.read()
+    assert len(client.tickets) == 2
+
+
+def test_the_last_flight_of_an_older_handshake_is_not_held_back() -> None:
+    """In TLS 1.2 the server has the last word, and its ticket is a part of the handshake."""
+    engine, client = connected(TLS12, hold_tickets=True)
+    client.incoming.write(engine.write(b"data"))
+    assert client.read() == b"data"
 
 
 @given(

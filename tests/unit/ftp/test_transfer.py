@@ -18,6 +18,7 @@ from tests.support.ftp_session import (
     FtpStore,
     Wire,
     clear_text,
+    counting_tickets,
     encrypted,
     running_server,
     serving,
@@ -81,6 +82,46 @@ async def test_data_connections_of_a_session_resume_its_tls_session() -> None:
                 assert wire.tls.session_reused
                 await wire.end_in_order()
                 assert (await client.reply()).code == 226
+
+
+async def test_a_client_that_uploads_is_sent_nothing_before_it_has_ended_the_stream() -> None:
+    """D1: what it has not read when it closes would cost the end of the upload."""
+    async with running_server(encrypted()) as running:
+        client = await running.client()
+        tickets = counting_tickets(client.context)
+        wire = await client.open_data("STOR file")
+        await wire.send(b"data")
+        while "4 bytes" not in (await client.command("STAT")).text:
+            pass
+        with pytest.raises(BlockingIOError):
+            wire.sock.recv(1, socket.MSG_PEEK)
+        assert tickets == []
+        await wire.close_notify()
+        assert await wire.receive_all() == b""
+        assert wire.ended_by == "close_notify"
+        assert len(tickets) == 1
+        assert (await client.reply()).code == 226
+
+
+async def test_each_data_connection_gives_a_ticket_for_the_next_one() -> None:
+    """Many clients use a ticket of TLS 1.3 once: without new ones only the first connection would resume."""
+    async with running_server(encrypted(require_tls_resumption=True), store=FtpStore({"file": b"data"})) as running:
+        client = await running.client()
+        assert client.wire.tls is not None
+        tickets = counting_tickets(client.context)
+        session = client.wire.tls.session
+        for number, line in enumerate(("RETR file", "LIST", "STOR empty", "RETR empty", "RETR file"), start=1):
+            wire = await client.connect_data()
+            await client.expect(150, line)
+            await wire.start_tls(client.context, session=session)
+            if line.startswith("STOR"):
+                await wire.close_notify()
+            await wire.receive_all()
+            assert wire.tls is not None
+            assert len(tickets) == number
+            session = wire.tls.session
+            await wire.end_in_order()
+            assert (await client.reply()).code == 226
 
 
 async def test_226_comes_only_after_the_store_has_confirmed_the_file() -> None:
