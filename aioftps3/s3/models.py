@@ -146,7 +146,7 @@ class CompletedPart:
     etag: str
     size: int
     checksum: Checksum | None = None
-    """What it was sent with, where S3 keeps that."""
+    """What it was sent with or S3 has computed of it, where S3 keeps that."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -209,6 +209,18 @@ def content_range(headers: Mapping[str, str]) -> tuple[int, int, int]:
     return first, last, size
 
 
+def etag(headers: Mapping[str, str]) -> str:
+    """Read the ETag in the answer to a write.
+
+    Raises:
+        S3ProtocolError: there is none.
+    """
+    found = headers.get("etag")
+    if not found:
+        raise errors.S3ProtocolError("the answer to a write has no ETag")
+    return found
+
+
 def http_time(text: str | None) -> float | None:
     """Read an HTTP date (RFC 9110 section 5.6.7) as seconds since the epoch; None when there is none."""
     if not text:

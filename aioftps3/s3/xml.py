@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_plus
 
+from aioftps3.s3.checksums import Checksum
 from aioftps3.s3.credentials import Credentials
 from aioftps3.s3.errors import DeleteFailure, S3ProtocolError
 from aioftps3.s3.models import (
@@ -144,11 +145,15 @@ def parse_complete_result(body: bytes) -> str:
 
 
 def parse_copy_result(body: bytes) -> str:
-    """Read the ETag in an answer of CopyObject or UploadPartCopy."""
-    root = _root(body)
-    if root.tag not in ("CopyObjectResult", "CopyPartResult"):
-        raise S3ProtocolError("the answer is no copy result")
-    return _etag(root)
+    """Read the ETag in an answer of CopyObject."""
+    return _etag(_copy_result(body))
+
+
+def parse_copied_part(body: bytes, algorithm: str | None) -> tuple[str, Checksum | None]:
+    """Read the ETag in an answer of UploadPartCopy, and the part's checksum where the store has made that one."""
+    root = _copy_result(body)
+    value = "" if algorithm is None else _text(root, _checksum_name(algorithm))
+    return _etag(root), Checksum(algorithm, value) if algorithm is not None and value else None
 
 
 def parse_uploads_page(body: bytes) -> UploadsPage:
@@ -215,8 +220,19 @@ def parse_time(text: str) -> float:
 def _part_checksum(part: CompletedPart) -> str:
     if part.checksum is None:
         return ""
-    name = f"Checksum{part.checksum.algorithm.upper()}"
+    name = _checksum_name(part.checksum.algorithm)
     return f"<{name}>{part.checksum.value}</{name}>"
+
+
+def _checksum_name(algorithm: str) -> str:
+    return f"Checksum{algorithm.upper()}"
+
+
+def _copy_result(body: bytes) -> ET.Element:
+    root = _root(body)
+    if root.tag not in ("CopyObjectResult", "CopyPartResult"):
+        raise S3ProtocolError("the answer is no copy result")
+    return root
 
 
 def _root(body: bytes) -> ET.Element:

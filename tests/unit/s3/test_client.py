@@ -42,7 +42,7 @@ async def test_simple_operations_send_what_s3_expects() -> None:
     client = client_of(fake)
     await client.head_bucket()
     assert (await client.head_object("s", if_match='"e"')).metadata == {"a": "b"}
-    await client.put_object("p", BytesBody(b"x"), metadata={"M": "v"}, content_type="a/b")
+    await client.put_object("p", BytesBody(b"x"), metadata={"M": "v"}, content_type="a/b", headers=(("expires", "0"),))
     await client.delete_object("d")
     await client.copy_object("s", "c", source_if_match='"e"')
     await client.list_objects(prefix="a b/", delimiter="/", max_keys=2, token="t+", start_after="s")
@@ -66,7 +66,7 @@ async def test_simple_operations_send_what_s3_expects() -> None:
         ),
     ]
     assert header(fake.sent[1], "if-match") == '"e"'
-    assert header(fake.sent[2], "x-amz-meta-m") == "v"
+    assert (header(fake.sent[2], "x-amz-meta-m"), header(fake.sent[2], "expires")) == ("v", "0")
     assert header(fake.sent[4], "x-amz-copy-source") == "bucket/s"
     assert header(fake.sent[4], "x-amz-metadata-directive") is None
     assert all(header(request, "accept-encoding") == "identity" for request in fake.sent)

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aioftps3.s3 import xml
+from aioftps3.s3.checksums import Checksum
 from aioftps3.s3.errors import DeleteFailure, S3ProtocolError
 from aioftps3.s3.models import CompletedPart, ListedObject, ListedPart, ListedUpload
 
@@ -18,6 +19,7 @@ PARSERS: list[Callable[[bytes], object]] = [
     xml.parse_upload_id,
     xml.parse_complete_result,
     xml.parse_copy_result,
+    lambda body: xml.parse_copied_part(body, "crc32"),
     xml.parse_uploads_page,
     xml.parse_parts_page,
 ]
@@ -150,6 +152,15 @@ def test_small_answers_are_read() -> None:
     assert xml.parse_delete_result(
         b"<DeleteResult><Error><Key>k</Key><Code>c</Code><Message>m</Message></Error></DeleteResult>"
     ) == (DeleteFailure("k", "c", "m"),)
+
+
+def test_the_checksum_of_a_copied_part_is_read_if_it_is_the_one_that_was_asked_for() -> None:
+    document = b"<CopyPartResult><ETag>e</ETag><ChecksumCRC32>AAAAAA==</ChecksumCRC32></CopyPartResult>"
+    assert xml.parse_copied_part(document, "crc32") == ("e", Checksum("crc32", "AAAAAA=="))
+    assert xml.parse_copied_part(document, "sha256") == ("e", None)
+    assert xml.parse_copied_part(document, None) == ("e", None)
+    with pytest.raises(S3ProtocolError):
+        xml.parse_copied_part(b"", None)
 
 
 @pytest.mark.parametrize(
