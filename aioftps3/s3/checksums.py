@@ -15,7 +15,7 @@ import hashlib
 import importlib
 import importlib.util
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Protocol
@@ -138,6 +138,45 @@ def header(algorithm: Algorithm, digest: bytes) -> tuple[str, str]:
     return name, base64.b64encode(digest).decode()
 
 
+class WholeCrc:
+    """The CRC of a whole content from those of its pieces, told in their order; nothing for other algorithms."""
+
+    __slots__ = ("_algorithm", "_crc", "size")
+
+    def __init__(self, algorithm: Algorithm | None) -> None:
+        self._algorithm = algorithm if algorithm is not None and algorithm.is_crc else None
+        self._crc: bytes | None = None
+        self.size = 0
+        """Bytes of the pieces so far."""
+
+    @property
+    def algorithm(self) -> Algorithm | None:
+        """The one to add; None: there is nothing to add."""
+        return self._algorithm
+
+    def add(self, crc: bytes, size: int) -> None:
+        """Go on with a piece of so many bytes."""
+        if self._algorithm is not None:
+            self._crc = crc if self._crc is None else combine(self._algorithm, self._crc, crc, size)
+            self.size += size
+
+    def checksum(self, before: Sequence[tuple[Checksum | None, int]] = ()) -> Checksum | None:
+        """Give the checksum of the content, with these pieces and their sizes put before it. None when it is not known,
+        because one of theirs is not, or there is no piece at all.
+        """
+        whole = WholeCrc(self._algorithm)
+        for piece, size in before:
+            crc = _digest(piece) if piece is not None and piece.algorithm == self._algorithm else None
+            if crc is None:
+                return None
+            whole.add(crc, size)
+        if self._crc is not None:
+            whole.add(self._crc, self.size)
+        if whole._algorithm is None or whole._crc is None:
+            return None
+        return Checksum(whole._algorithm, base64.b64encode(whole._crc).decode())
+
+
 def combine(algorithm: Algorithm, first: bytes, second: bytes, second_size: int) -> bytes:
     """Give the CRC of two pieces put together from the CRC of each and the size in bytes of the second.
 
@@ -207,14 +246,18 @@ def verification_of(checksum: Checksum | None, size: int) -> Verification | None
     """
     if checksum is None:
         return None
+    expected = _digest(checksum)
+    return None if expected is None else Verification(Algorithm(checksum.algorithm), expected, size)
+
+
+def _digest(checksum: Checksum) -> bytes | None:
+    """What a checksum says of a whole content; None when it cannot be computed here, or is one of parts ("-N")."""
     try:
         algorithm = Algorithm(checksum.algorithm)
-        expected = base64.b64decode(checksum.value, validate=True)
-    except (ValueError, binascii.Error):  # another algorithm, or a "-N"
+        digest = base64.b64decode(checksum.value, validate=True)
+    except (ValueError, binascii.Error):
         return None
-    if not is_available(algorithm) or len(expected) != len(new_digest(algorithm).digest()):
-        return None
-    return Verification(algorithm, expected, size)
+    return digest if is_available(algorithm) and len(digest) == len(new_digest(algorithm).digest()) else None
 
 
 def _crc64nvme() -> Callable[..., int]:

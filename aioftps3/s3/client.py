@@ -266,7 +266,7 @@ class S3Client(MultipartOperations):
             ("x-amz-copy-source", self._copy_source(source_key)),
             *conditions,
             *requests.conditions(source_if_match=source_if_match),
-            *requests.storage_class(storage_class),
+            *requests.in_storage_class(storage_class),
         )
         if replaced is not None:
             headers = (*headers, ("x-amz-metadata-directive", "REPLACE"), *replaced)

@@ -17,6 +17,7 @@ from aioftps3.s3.checksums import Checksum
 from aioftps3.s3.client import S3Client
 from aioftps3.s3.errors import Conflict, NoSuchKey, NoSuchUpload, PreconditionFailed, S3Error, S3TransportError
 from aioftps3.s3.models import WRITE_ID_METADATA, Body, CompletedPart, UploadResult
+from aioftps3.s3.requests import Pairs
 from aioftps3.s3.retry import is_retriable
 
 log = logging.getLogger(__name__)
@@ -37,6 +38,9 @@ RESOLVE_PAUSE_SECONDS = 0.25
 
 SETTLE_SECONDS = 0.5
 """What a PutObject whose connection broke may still take until it is visible."""
+
+_dropping: set[asyncio.Task[None]] = set()
+"""Uploads that are dropped, perhaps after nobody waits for it any more; the loop itself holds tasks only weakly."""
 
 
 def new_token() -> str:
@@ -85,6 +89,7 @@ async def put(
     token: str,
     content_type: str | None = None,
     metadata: Mapping[str, str] | None = None,
+    headers: Pairs = (),
     if_none_match: str | None = None,
     if_match: str | None = None,
 ) -> UploadResult:
@@ -99,6 +104,7 @@ async def put(
             body,
             content_type=content_type,
             metadata=with_token({**(metadata or {}), **digests.notes(client, body)}, token),
+            headers=headers,
             if_none_match=if_none_match,
             if_match=if_match,
         )
@@ -198,10 +204,17 @@ async def abort(client: S3Client, key: str, upload_id: str, *, late_parts: bool)
         pause *= 2
 
 
-async def drop(client: S3Client, key: str, creating: asyncio.Task[str]) -> None:
-    """Abort an upload that failed, also one whose creation is still under way; a failure to do so is only logged,
-    because the first error is the one to tell.
+def drop(client: S3Client, key: str, creating: asyncio.Task[str]) -> asyncio.Task[None]:
+    """Abort an upload that failed, also one whose creation is still under way, in a task that nobody has to wait for. A
+    failure to do so is only logged, because the first error is the one to tell.
     """
+    dropping = asyncio.create_task(_drop(client, key, creating))
+    _dropping.add(dropping)
+    dropping.add_done_callback(_dropping.discard)
+    return dropping
+
+
+async def _drop(client: S3Client, key: str, creating: asyncio.Task[str]) -> None:
     await asyncio.wait({creating})
     if creating.cancelled() or creating.exception() is not None:
         return

@@ -3,9 +3,11 @@
 import asyncio
 import dataclasses
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from aioftps3.s3 import completion, requests
+from aioftps3.s3.checksums import Algorithm
 from aioftps3.s3.client import S3Client
 from aioftps3.s3.models import SOURCE_METADATA, WRITE_ID_METADATA, CompletedPart, ObjectInfo
 from aioftps3.s3.parts import LARGEST_PART_BYTES, MIB, PARTS
@@ -27,8 +29,16 @@ KEPT_STORAGE_CLASSES = frozenset(
 """Classes that a copy keeps. Not the archives: their objects can be copied while they are restored, and the copy should
 stay as readable as its source is then. Other stores' own names are left to them."""
 
-_dropping: set[asyncio.Task[None]] = set()
-"""Copies that are dropped, perhaps after nobody waits for it any more; the loop itself holds tasks only weakly."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartCopies:
+    """Ranges of a version of an object that are to become the first parts of an upload."""
+
+    source: ObjectInfo
+    ranges: Sequence[tuple[int, int]]
+    """First and last byte of each, both included."""
+    slots: asyncio.Semaphore
+    """Each copy request takes one; several uploads may share them."""
 
 
 def kept_storage_class(name: str | None) -> str | None:
@@ -116,48 +126,54 @@ async def copy_any_size(
     creating = asyncio.create_task(_create(client, source, key, tags, token))
     try:
         upload_id = await asyncio.shield(creating)
-        parts = await _copy_parts(client, source, key, upload_id, part_bytes, slots, copied)
+        copies = PartCopies(source=source, ranges=copy_ranges(source.size, part_bytes), slots=slots)
+        parts = await copy_parts(client, copies, key, upload_id, copied=copied)
         made = await completion.complete(
             client, key, upload_id, parts, token=token, if_none_match=if_none_match, if_match=if_match
         )
         return made.etag
     except BaseException:
-        dropping = asyncio.create_task(completion.drop(client, key, creating))
-        _dropping.add(dropping)
-        dropping.add_done_callback(_dropping.discard)
-        await asyncio.shield(dropping)
+        await asyncio.shield(completion.drop(client, key, creating))
         raise
 
 
 async def _create(client: S3Client, source: ObjectInfo, key: str, tags: Mapping[str, str], token: str) -> str:
     """Begin the upload of a copy in parts."""
-    like = dataclasses.replace(source, storage_class=kept_storage_class(source.storage_class))
     metadata = {name: requests.sendable(value) for name, value in source.metadata.items()}
     metadata[SOURCE_METADATA] = _bare(source.etag)
     return await client.create_multipart_upload(
         key,
         content_type=source.content_type,
         metadata=completion.with_token(metadata, token),
-        headers=requests.likeness(like, tags),
+        headers=requests.likeness(source.content_headers, tags, kept_storage_class(source.storage_class)),
     )
 
 
-async def _copy_parts(
+async def copy_parts(
     client: S3Client,
-    source: ObjectInfo,
+    copies: PartCopies,
     key: str,
     upload_id: str,
-    part_bytes: int,
-    slots: asyncio.Semaphore,
-    copied: Callable[[int], None] | None,
+    *,
+    checksum: Algorithm | None = None,
+    copied: Callable[[int], None] | None = None,
 ) -> list[CompletedPart]:
-    """Copy all parts; when one fails, the others are cancelled and waited for, and its error is raised."""
-    left = deque(enumerate(copy_ranges(source.size, part_bytes), start=1))
+    """Make the first parts of an upload that was begun with this checksum; `COPIES_IN_FLIGHT` at a time. `copied` is
+    told of the bytes as they are copied.
+
+    When one fails, the others are cancelled and waited for, and its error is raised; S3 may go on with some.
+
+    Raises:
+        PreconditionFailed: the source has changed.
+        NotSupported: this store cannot copy parts.
+        S3Error: any other failure.
+    """
+    left = deque(enumerate(copies.ranges, start=1))
     done: list[CompletedPart] = []
 
     async def work() -> None:
         while left:
-            async with slots:
+            async with copies.slots:
                 if not left:
                     return
                 number, (first, last) = left.popleft()
@@ -165,10 +181,11 @@ async def _copy_parts(
                     key,
                     upload_id,
                     number,
-                    source_key=source.key,
+                    source_key=copies.source.key,
                     first=first,
                     last=last,
-                    source_if_match=source.etag,
+                    source_if_match=copies.source.etag,
+                    checksum=checksum,
                 )
             done.append(part)
             if copied is not None:

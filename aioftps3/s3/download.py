@@ -25,13 +25,17 @@ _log = logging.getLogger(__name__)
 
 
 class Download:
-    """The object that `stream` is the beginning of. Leave it by `close`.
+    """The object that `stream` is the beginning of, to its end or up to byte `end`. Leave it by `close`.
 
     With `parallel` a large one is read by several GETs at a time as soon as S3 is the slower side.
     """
 
-    def __init__(self, client: S3Client, stream: GetObject, *, parallel: Parallel | None = None) -> None:
+    def __init__(
+        self, client: S3Client, stream: GetObject, *, end: int | None = None, parallel: Parallel | None = None
+    ) -> None:
+        """`end` is where the stream ends, too; `parallel` always reads to the end of the object."""
         self._version = Version(client, stream.info)
+        self._end = stream.info.size if end is None else end
         self._stream = stream
         self._ranges: Ranges | None = None
         """What reads in place of the stream."""
@@ -45,14 +49,14 @@ class Download:
         return self._version.info
 
     def chunks(self) -> AsyncIterator[bytes]:
-        """Give the content to the object's end, about 256 KiB at a time; can be used once.
+        """Give the content to its end, about 256 KiB at a time; can be used once.
 
         Raises:
             ObjectChanged: it has become another one.
             ChecksumMismatch: the whole object came, and is not what was stored; the last chunk is held back.
             S3Error: it cannot be read on.
         """
-        left = self.info.size - self._position
+        left = self._end - self._position
         if self._parallel is None or left < self._parallel.least_bytes:
             return self._plain()
         return self._watched(self._parallel)
@@ -74,7 +78,7 @@ class Download:
                 stream.check_end()
                 return
             except S3TransportError as error:
-                if self._position == self.info.size:
+                if self._position == self._end:
                     return
                 self._count_break(error)
             stream = await self._reopened()
@@ -139,7 +143,8 @@ class Download:
         """One stream, from the position on."""
         await self.close()
         self._ranges = None
-        self._stream = await self._version.open(self._position, verification=self._stream.verification)
+        left = None if self._end == self.info.size else self._end - self._position
+        self._stream = await self._version.open(self._position, left, verification=self._stream.verification)
         return self._stream
 
     def _count_break(self, error: S3TransportError) -> None:

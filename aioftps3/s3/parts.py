@@ -48,6 +48,8 @@ class PartPlan:
     """So many parts have one size; then it doubles."""
     slack: int = 0
     """Bytes that all parts but the last together may have less than planned."""
+    parts: int = PARTS
+    """Their largest number."""
 
     def size(self, number: int) -> int:
         """Give the size of a part; numbers begin with 1."""
@@ -70,14 +72,17 @@ class PartPlan:
     @property
     def _full(self) -> int:
         total, number, size = 0, 0, self.first
-        while number < PARTS and size < self.largest:
-            count = min(self.step, PARTS - number)
+        while number < self.parts and size < self.largest:
+            count = min(self.step, self.parts - number)
             total, number, size = total + count * size, number + count, size * 2
-        return total + (PARTS - number) * self.largest
+        return total + (self.parts - number) * self.largest
 
 
-def plan_parts(wanted: int, budget: int, *, expected_size: int | None = None, equal_parts: bool = False) -> PartPlan:
-    """Plan the parts of an upload whose first ones should have `wanted` bytes, where all uploads may hold `budget`.
+def plan_parts(
+    wanted: int, budget: int, *, expected_size: int | None = None, equal_parts: bool = False, parts: int = PARTS
+) -> PartPlan:
+    """Plan the parts of an upload whose first ones should have `wanted` bytes, where all uploads may hold `budget`, and
+    of which there may be `parts`.
 
     An object of `expected_size` that would not fit begins with larger parts. `equal_parts`: all have the same size, as
     some stores insist on, and none is sent before it is full.
@@ -86,12 +91,12 @@ def plan_parts(wanted: int, budget: int, *, expected_size: int | None = None, eq
     step = min(max(FASTEST_STEP * LARGEST_PART_BYTES // largest, FASTEST_STEP), SLOWEST_STEP)
     first = wanted
     if equal_parts:
-        needed = -(-(expected_size or 0) // PARTS)
+        needed = -(-(expected_size or 0) // parts)
         first = largest = max(wanted, min(-(-needed // MIB) * MIB, largest))
-        return PartPlan(first, largest, step)
-    plan = _with_slack(PartPlan(first, largest, step), expected_size)
+        return PartPlan(first, largest, step, parts=parts)
+    plan = _with_slack(PartPlan(first, largest, step, parts=parts), expected_size)
     while expected_size is not None and plan.capacity < expected_size and plan.first < largest:
-        plan = _with_slack(PartPlan(min(plan.first * 2, largest), largest, step), expected_size)
+        plan = _with_slack(PartPlan(min(plan.first * 2, largest), largest, step, parts=parts), expected_size)
     return plan
 
 

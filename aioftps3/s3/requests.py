@@ -41,15 +41,15 @@ def description_of(source: ObjectInfo, metadata: Mapping[str, str]) -> Pairs:
     return (*description(source.content_type, values), *source.content_headers.items())
 
 
-def storage_class(name: str | None) -> Pairs:
+def in_storage_class(name: str | None) -> Pairs:
     """Which class of storage an object goes to; S3's default for None."""
     return () if name is None else (("x-amz-storage-class", name),)
 
 
-def likeness(source: ObjectInfo, tags: Mapping[str, str]) -> Pairs:
+def likeness(content_headers: Mapping[str, str], tags: Mapping[str, str], storage_class: str | None) -> Pairs:
     """What makes an object like another one, besides its content type and metadata."""
     tagging = (("x-amz-tagging", uri.encode_query(tags.items())),) if tags else ()
-    return (*source.content_headers.items(), *tagging, *storage_class(source.storage_class))
+    return (*content_headers.items(), *tagging, *in_storage_class(storage_class))
 
 
 def query(*fixed: tuple[str, str], **optional: str | None) -> Pairs:

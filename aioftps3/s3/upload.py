@@ -10,38 +10,37 @@ What stays true:
 - the multipart upload is created only when a byte beyond the first part arrives: whatever fits is one PutObject, unless
   memory is short, when what has come of a part may be sent before it is full;
 - nobody can write into memory that is on its way: there is no room while a part is sent, and none after the end;
-- an object that must be new is looked for before that, and again by S3 itself when it is written.
+- an object that must be new is looked for before that, and again by S3 itself when it is written;
+- what S3 is to copy for its beginning (`begin`) are its first parts, whatever is written.
 """
 
 import asyncio
-import base64
 import enum
 import logging
 from collections.abc import Callable, Mapping
+from typing import Any
 
-from aioftps3.s3 import checksums, completion
+from aioftps3.s3 import requests
 from aioftps3.s3.blocks import PartBody
 from aioftps3.s3.budget import ByteBudget
-from aioftps3.s3.checksums import Algorithm, Checksum
+from aioftps3.s3.checksums import Algorithm, WholeCrc
 from aioftps3.s3.client import S3Client
+from aioftps3.s3.copy import PartCopies
 from aioftps3.s3.errors import (
-    NoSuchKey,
-    PreconditionFailed,
     RequestInvalid,
     S3Error,
     TooLarge,
     UploadEnded,
     UploadEvicted,
 )
-from aioftps3.s3.models import Body, BytesBody, CompletedPart, UploadResult
+from aioftps3.s3.guard import Guard
+from aioftps3.s3.models import BytesBody, CompletedPart, UploadResult
 from aioftps3.s3.parts import LARGEST_PART_BYTES, PART_BYTES, PARTS, plan_parts
+from aioftps3.s3.target import Target
 
 log = logging.getLogger(__name__)
 
 PARTS_IN_FLIGHT = 4
-
-_dropping: set[asyncio.Task[None]] = set()
-"""Uploads that are dropped after nobody waits for it any more; the loop itself holds tasks only weakly."""
 
 
 class _State(enum.Enum):
@@ -66,44 +65,54 @@ class Upload:
         equal_parts: bool = False,
         content_type: str | None = None,
         metadata: Mapping[str, str] | None = None,
+        headers: requests.Pairs = (),
         if_none_match: str | None = None,
-        if_match: str | None = None,
+        guard: Guard | None = None,
+        begins_with: PartCopies | None = None,
     ) -> None:
-        """Sizes are in bytes. `expected_size` is a hint: an object that would not fit into 10,000 parts gets larger
-        ones from the start. `equal_parts` False: parts grow, see `parts`. The conditions are checked by S3 when the
-        object is written, at its end.
+        """Sizes are in bytes. `expected_size` is a hint for what will be written: an object that would not fit into
+        10,000 parts gets larger ones from the start. `equal_parts` False: parts grow, see `parts`. `headers` say what
+        else is kept with the object, see `requests.likeness`. `if_none_match` is checked by S3 when the object is
+        written, at its end; with a `guard`, the end is its. `begins_with`: see `begin`.
 
         Raises:
             RequestInvalid: the budget cannot hold one part, or no part is allowed in flight.
         """
         if not 0 < part_size <= min(budget.total, LARGEST_PART_BYTES) or parts_in_flight < 1:
             raise RequestInvalid("an upload needs a part that fits into the budget")
-        self._client = client
         self._key = key
         self._budget = budget
         self._account = budget.account(short=self._send_if_due, evicted=self._evicted)
-        self.plan = plan_parts(part_size, budget.total, expected_size=expected_size, equal_parts=equal_parts)
-        """The sizes of its parts, and with them the largest size of the object."""
+        self._begins_with = begins_with
+        self._copies = 0 if begins_with is None else len(begins_with.ranges)
+        self.plan = plan_parts(
+            part_size, budget.total, expected_size=expected_size, equal_parts=equal_parts, parts=PARTS - self._copies
+        )
+        """The sizes of the parts that are written, and with them the most that can be."""
         self._algorithms = {Algorithm.SHA256} if client.signs_payload else set()
         if client.checksum is not None:
             self._algorithms.add(client.checksum)
         self._parts_in_flight = parts_in_flight
-        self._content_type = content_type
-        self._metadata = metadata
-        self._if_none_match = if_none_match
-        self._if_match = if_match
-        self._token = completion.new_token()
+        self._target = Target(
+            client,
+            key,
+            content_type=content_type,
+            metadata=metadata,
+            headers=headers,
+            if_none_match=if_none_match,
+            guard=guard,
+        )
         self._state = _State.OPEN
         self._failure: BaseException | None = None
         self._on_broken: Callable[[], None] | None = None
         self._is_asked = False
         self._size = 0
-        self._whole_crc: bytes | None = None
+        self._whole = WholeCrc(client.checksum)
         self._number = 0
         self._lost = 0
         self._part: PartBody | None = None
         self._room: memoryview | None = None
-        self._creating: asyncio.Task[str] | None = None
+        self._copying: asyncio.Task[list[CompletedPart]] | None = None
         self._sending: dict[asyncio.Task[CompletedPart], PartBody] = {}
         self._sent: list[CompletedPart] = []
         self._late_parts = False
@@ -122,6 +131,34 @@ class Upload:
         self._on_broken = callback
         if callback is not None and self._failure is not None:
             self._tell_soon()
+
+    async def begin(self) -> None:
+        """Have S3 copy the ranges that the object begins with; called once, before anything is written. Returns when
+        one of them is there and the others are on their way, so that it is known whether the store can do that. Without
+        such ranges it does nothing. After any error or cancellation the upload can only be aborted.
+
+        Raises:
+            ObjectChanged: their object is not there any more.
+            NotSupported: this store cannot copy parts.
+            S3Error: any other failure.
+        """
+        self._check_open()
+        if self._begins_with is None:
+            return
+        copied = asyncio.Event()
+        self._target.begin()
+        self._copying = asyncio.create_task(self._target.copy(self._begins_with, lambda _: copied.set()))
+        self._copying.add_done_callback(lambda _: copied.set())
+        self._copying.add_done_callback(self._copies_done)
+        self._is_asked = True
+        try:
+            await copied.wait()
+            self._raise_failure()
+        except BaseException:
+            self._state = _State.BROKEN
+            raise
+        finally:
+            self._is_asked = False
 
     async def room(self) -> memoryview:
         """Give a view into the upload's memory, at least one byte long, for the next bytes to be put into; `filled`
@@ -209,7 +246,7 @@ class Upload:
             self._check_open()
             self._state = _State.BROKEN
             self._release_room()
-            result = await (self._put() if self._creating is None else self._complete_parts(self._creating))
+            result = await (self._complete_parts() if self._target.is_multipart else self._put())
             self._state = _State.COMPLETED
             self._account.close()
             return result
@@ -231,23 +268,11 @@ class Upload:
         async with self._ending:
             if self._state is not _State.BROKEN:
                 return
-            if self._sending:
-                await asyncio.wait(self._sending)
+            if tasks := self._on_their_way:
+                await asyncio.wait(tasks)
                 self._harvest()
-            try:
-                upload_id = await self._created_id()
-                if upload_id is not None:
-                    await completion.abort(self._client, self._key, upload_id, late_parts=self._late_parts)
-            except asyncio.CancelledError:
-                self._drop_later()
-                raise
+            await self._target.abort(late_parts=self._late_parts)
             self._state = _State.ABORTED
-
-    def _drop_later(self) -> None:
-        if self._creating is not None:
-            dropping = asyncio.create_task(completion.drop(self._client, self._key, self._creating))
-            _dropping.add(dropping)
-            dropping.add_done_callback(_dropping.discard)
 
     def _check_open(self) -> None:
         self._harvest()
@@ -282,12 +307,13 @@ class Upload:
             block = await self._account.take()
         if part is None:
             self._number += 1
-            part = self._part = PartBody(self._number, self.plan.size(self._number), self._algorithms)
+            size = self.plan.size(self._number)
+            part = self._part = PartBody(self._copies + self._number, size, self._algorithms)
         part.add(block)
 
     def _plan_part(self) -> None:
         number = self._number + 1
-        if number > PARTS:
+        if number > self.plan.parts:
             raise TooLarge("EntityTooLarge", 400, operation="UploadPart")
         self._account.begin(self.plan.size(number), self.plan.least(number, self._lost))
 
@@ -311,7 +337,7 @@ class Upload:
         if part is None or self._room is not None or not self._is_alive or len(self._sending) >= self._parts_in_flight:
             return
         is_sealed = self._account.is_sealed
-        if self._creating is not None and (part.is_full or is_sealed):
+        if self._target.is_multipart and (part.is_full or is_sealed):
             is_due = True
         else:
             is_due = self._budget.is_short and self._can_be_sent(part) and not is_sealed
@@ -324,17 +350,12 @@ class Upload:
             return
         self._lost += part.size - part.length
         self._add_to_whole(part)
-        if self._creating is None:
-            self._creating = asyncio.create_task(self._begin())
-        task = asyncio.create_task(self._upload_part(part, self._creating))
+        self._target.begin()
+        task = asyncio.create_task(self._target.send(part))
         self._sending[task] = part
         # A callback, because a task that is cancelled before its first step runs no `finally`.
         task.add_done_callback(self._part_done)
         self._account.send()
-
-    async def _upload_part(self, part: PartBody, creating: asyncio.Task[str]) -> CompletedPart:
-        upload_id = await asyncio.shield(creating)
-        return await self._client.upload_part(self._key, upload_id, part.number, part)
 
     def _part_done(self, _: asyncio.Task[CompletedPart]) -> None:
         self._harvest()
@@ -364,108 +385,75 @@ class Upload:
             callback()
 
     def _add_to_whole(self, part: PartBody) -> None:
-        algorithm = self._client.checksum
-        if algorithm is None or not algorithm.is_crc:
-            return
-        crc = part.checksum(algorithm)
-        whole = self._whole_crc
-        self._whole_crc = crc if whole is None else checksums.combine(algorithm, whole, crc, part.length)
+        if self._whole.algorithm is not None:
+            self._whole.add(part.checksum(self._whole.algorithm), part.length)
 
-    def _whole_checksum(self) -> Checksum | None:
-        if self._client.checksum is None or self._whole_crc is None:
-            return None
-        return Checksum(self._client.checksum, base64.b64encode(self._whole_crc).decode())
-
-    async def _begin(self) -> str:
-        """Create the multipart upload. A task of its own, which nothing cancels: its answer is the only way to learn
-        the id, without which the upload could not be aborted.
-        """
-        if self._if_none_match is not None:
-            await self._refuse_existing()
-        return await self._client.create_multipart_upload(
-            self._key,
-            content_type=self._content_type,
-            metadata=completion.with_token(self._metadata, self._token),
-            checksum=self._client.checksum,
-        )
-
-    async def _refuse_existing(self) -> None:
-        """S3 checks the condition when all has been sent; there is no need to send all if it does not hold now."""
-        try:
-            await self._client.head_object(self._key)
-        except NoSuchKey:
-            return
-        raise PreconditionFailed("PreconditionFailed", 412, operation="HeadObject")
-
-    async def _created_id(self) -> str | None:
-        if self._creating is None:
-            return None
-        await asyncio.wait({self._creating})
-        if self._creating.cancelled() or self._creating.exception() is not None:
-            return None
-        return self._creating.result()
+    def _copies_done(self, _: asyncio.Task[list[CompletedPart]]) -> None:
+        self._harvest_copies()
+        if self._failure is not None:
+            self._give_up()
 
     async def _put(self) -> UploadResult:
         part, self._part = self._part, None
-        body: Body = BytesBody(b"") if part is None else part
         self._account.send()
         try:
-            return await completion.put(
-                self._client,
-                self._key,
-                body,
-                token=self._token,
-                content_type=self._content_type,
-                metadata=self._metadata,
-                if_none_match=self._if_none_match,
-                if_match=self._if_match,
-            )
+            return await self._target.put(BytesBody(b"") if part is None else part)
         finally:
             if part is not None:
                 self._account.returned(part.drop())
 
-    async def _complete_parts(self, creating: asyncio.Task[str]) -> UploadResult:
+    async def _complete_parts(self) -> UploadResult:
         if self._part is not None:
             await self._send_part()
-        if self._sending:
-            await asyncio.wait(self._sending, return_when=asyncio.FIRST_EXCEPTION)
+        if tasks := self._on_their_way:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
         self._raise_failure()
-        upload_id = await asyncio.shield(creating)
-        return await completion.complete(
-            self._client,
-            self._key,
-            upload_id,
-            self._sent,
-            token=self._token,
-            checksum=self._whole_checksum(),
-            if_none_match=self._if_none_match,
-            if_match=self._if_match,
-        )
+        parts = sorted(self._sent, key=lambda part: part.number)
+        copied = [(part.checksum, part.size) for part in parts[: self._copies]]
+        return await self._target.complete(parts, self._whole.checksum(before=copied))
+
+    @property
+    def _on_their_way(self) -> set[asyncio.Task[Any]]:
+        return {*self._sending} if self._copying is None else {*self._sending, self._copying}
 
     def _harvest(self) -> None:
         """Take the results of the parts that are done, and give their memory back."""
         for task in [task for task in self._sending if task.done()]:
             self._account.returned(self._sending.pop(task).drop())
-            if task.cancelled():
-                self._failure = self._failure or UploadEnded("sending a part was cancelled")
-            elif (error := task.exception()) is not None:
-                self._failure = self._failure or error
-                if isinstance(error, S3Error) and error.may_have_acted:
-                    self._late_parts = True
-            else:
+            if not self._has_failed(task):
                 self._sent.append(task.result())
+
+    def _harvest_copies(self) -> None:
+        """Take what S3 has copied, when all of it is there."""
+        copying = self._copying
+        if copying is None or not copying.done():
+            return
+        self._copying = None
+        if self._has_failed(copying):
+            self._late_parts = True
+        else:
+            self._sent += copying.result()
+
+    def _has_failed(self, task: asyncio.Task[Any]) -> bool:
+        """Whether a task that sends or copies parts has failed, and with it the upload."""
+        error = UploadEnded("sending a part was cancelled") if task.cancelled() else task.exception()
+        if error is None:
+            return False
+        self._failure = self._failure or error
+        if isinstance(error, S3Error) and error.may_have_acted:
+            self._late_parts = True
+        return True
 
     def _raise_failure(self) -> None:
         self._harvest()
+        self._harvest_copies()
         if self._failure is not None:
             raise self._failure
 
     def _cut_parts(self) -> None:
         self._release_room()
-        # Before the upload was created no part can have been on its way.
-        is_created = self._creating is not None and self._creating.done()
-        for task in self._sending:
-            if task.cancel() and is_created:
+        for task in self._on_their_way:
+            if task.cancel() and self._target.may_have_parts:
                 self._late_parts = True
         self._drop_part()
 

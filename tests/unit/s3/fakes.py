@@ -59,11 +59,15 @@ class FakeResponse:
         self.headers = {name.lower(): value for name, value in headers.items()}
         self._body = body
         self._cut = cut
+        self.breaks_after: int | None = None
+        """Bytes of the body that come before the connection breaks; a multiple of 7."""
         self.closed = False
 
     async def chunks(self) -> AsyncIterator[bytes]:
         for start in range(0, len(self._body), 7):
             await asyncio.sleep(0)
+            if start == self.breaks_after:
+                raise ConnectionBroken("lost", may_have_acted=True)
             yield self._body[start : start + 7]
 
     async def read(self, limit: int) -> bytes:
@@ -99,6 +103,11 @@ class FakeS3:
         self.parts_in_flight = 0
         self.most_parts_in_flight = 0
         self.forgets_completed_uploads = True
+        self.copied_parts_have: Callable[[bytes], str] = lambda _: ""
+        """What the answer says of a part that was copied, besides its ETag."""
+        self.ignores_conditions = False
+        self.never_matches = False
+        """No If-Match is ever found true."""
         self.late_parts = 0
         self.date: str | None = None
         self.created = 0
@@ -126,7 +135,11 @@ class FakeS3:
         response = self._act(operation, key, query, request, data)
         if isinstance(fault, LostAfter):
             raise ConnectionBroken("lost", may_have_acted=True)
-        await asyncio.sleep(0)
+        try:
+            await asyncio.sleep(0)
+        except asyncio.CancelledError:
+            await response.close()
+            raise
         return response
 
     async def _receive(self, operation: str, body: Body | None) -> bytes:
@@ -159,6 +172,7 @@ class FakeS3:
         handlers: dict[str, Callable[[], FakeResponse]] = {
             "PutObject": lambda: self._put(key, request, data),
             "HeadObject": lambda: self._head(key),
+            "GetObject": lambda: self._get(key, request),
             "CreateMultipartUpload": lambda: self._create(key, request),
             "UploadPart": lambda: self._part(query, data),
             "CompleteMultipartUpload": lambda: self._complete(query, data, request),
@@ -171,8 +185,8 @@ class FakeS3:
         return self._respond(204) if handler is None else handler()
 
     def _put(self, key: str, request: Request, data: bytes) -> FakeResponse:
-        if header(request, "if-none-match") == "*" and key in self.objects:
-            return self._error(412, "PreconditionFailed")
+        if refusal := self._refusal(key, request):
+            return refusal
         signed = header(request, "x-amz-content-sha256")
         if signed != "UNSIGNED-PAYLOAD" and signed != hashlib.sha256(data).hexdigest():
             return self._error(400, "XAmzContentSHA256Mismatch")
@@ -180,14 +194,43 @@ class FakeS3:
         self.metadata[key] = user_metadata(request)
         return self._respond(200, {"ETag": etag(data)})
 
+    def _refusal(self, key: str, request: Request) -> FakeResponse | None:
+        """What a write is answered whose condition does not hold."""
+        if self.ignores_conditions:
+            return None
+        wanted = header(request, "if-match")
+        if wanted is not None and key not in self.objects:
+            return self._error(404, "NoSuchKey")
+        is_other = wanted is not None and (self.never_matches or wanted != etag(self.objects[key]))
+        if is_other or (header(request, "if-none-match") == "*" and key in self.objects):
+            return self._error(412, "PreconditionFailed")
+        return None
+
     def _head(self, key: str) -> FakeResponse:
         if key not in self.objects:
             return self._respond(404)
+        return self._respond(200, self._description(key))
+
+    def _description(self, key: str) -> dict[str, str]:
         data = self.objects[key]
         headers = {f"x-amz-meta-{name}": value for name, value in self.metadata[key].items()}
-        return self._respond(
-            200, {"ETag": etag(data), "Content-Length": str(len(data)), "Last-Modified": MODIFIED, **headers}
-        )
+        return {"ETag": etag(data), "Content-Length": str(len(data)), "Last-Modified": MODIFIED, **headers}
+
+    def _get(self, key: str, request: Request) -> FakeResponse:
+        if key not in self.objects:
+            return self._error(404, "NoSuchKey")
+        data, description = self.objects[key], self._description(key)
+        if header(request, "if-match") not in (None, description["ETag"]):
+            return self._error(412, "PreconditionFailed")
+        wanted = header(request, "range")
+        if wanted is None:
+            return self._respond(200, description, data)
+        first, _, last = wanted.removeprefix("bytes=").partition("-")
+        piece = data[int(first) : int(last) + 1 if last else None]
+        if not piece:
+            return self._error(416, "InvalidRange")
+        place = f"bytes {first}-{int(first) + len(piece) - 1}/{len(data)}"
+        return self._respond(206, {**description, "Content-Range": place, "Content-Length": str(len(piece))}, piece)
 
     def _create(self, key: str, request: Request) -> FakeResponse:
         self.created += 1
@@ -208,10 +251,13 @@ class FakeS3:
         source = unquote(header(request, "x-amz-copy-source") or "").split("/", 1)[1]
         if upload is None or source not in self.objects:
             return self._error(404, "NoSuchUpload" if upload is None else "NoSuchKey")
+        if header(request, "x-amz-copy-source-if-match") not in (None, etag(self.objects[source])):
+            return self._error(412, "PreconditionFailed")
         first, last = (header(request, "x-amz-copy-source-range") or "").removeprefix("bytes=").split("-")
         data = self.objects[source][int(first) : int(last) + 1]
         upload.parts[int(query["partNumber"])] = data
-        return self._respond(200, {}, f"<CopyPartResult><ETag>{etag(data)}</ETag></CopyPartResult>".encode())
+        described = f"<ETag>{etag(data)}</ETag>{self.copied_parts_have(data)}"
+        return self._respond(200, {}, f"<CopyPartResult>{described}</CopyPartResult>".encode())
 
     def _copy(self, key: str, request: Request) -> FakeResponse:
         source = unquote(header(request, "x-amz-copy-source") or "").split("/", 1)[1]
@@ -229,8 +275,8 @@ class FakeS3:
         upload = self.uploads.get(query["uploadId"])
         if upload is None:
             return self._error(404, "NoSuchUpload")
-        if header(request, "if-none-match") == "*" and upload.key in self.objects:
-            return self._error(412, "PreconditionFailed")
+        if refusal := self._refusal(upload.key, request):
+            return refusal
         numbers = [int(piece.split(b"<")[0]) for piece in data.split(b"<PartNumber>")[1:]]
         assert numbers == sorted(numbers)
         assert numbers == sorted(upload.parts)

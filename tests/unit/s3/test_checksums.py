@@ -12,6 +12,7 @@ from aioftps3.s3 import checksums
 from aioftps3.s3.checksums import (
     Algorithm,
     Checksum,
+    WholeCrc,
     chosen_algorithm,
     combine,
     header,
@@ -160,3 +161,26 @@ def test_what_is_no_checksum_of_the_whole_content_is_not_compared(checksum: Chec
 def test_the_values_are_zlibs() -> None:
     assert new_digest(Algorithm.CRC32).digest() == bytes(4)
     assert BytesBody(b"abc").checksum(Algorithm.CRC32) == zlib.crc32(b"abc").to_bytes(4, "big")
+
+
+def test_the_crc_of_a_whole_is_made_of_those_of_its_pieces_whichever_come_first() -> None:
+    whole = WholeCrc(Algorithm.CRC32)
+    for piece in (b"de", b"", b"fg"):
+        whole.add(_crc32(piece), len(piece))
+    assert whole.checksum() == Checksum("crc32", base64.b64encode(_crc32(b"defg")).decode())
+    before = [(Checksum("crc32", base64.b64encode(_crc32(piece)).decode()), len(piece)) for piece in (b"a", b"bc")]
+    assert whole.checksum(before=before) == Checksum("crc32", base64.b64encode(_crc32(b"abcdefg")).decode())
+
+
+def test_the_crc_of_a_whole_is_not_known_when_one_of_a_piece_is_not() -> None:
+    whole = WholeCrc(Algorithm.CRC32)
+    assert whole.checksum() is None
+    whole.add(_crc32(b"a"), 1)
+    for piece in (None, Checksum("crc32", "nonsense"), Checksum("crc32", "AAAA"), Checksum("crc64nvme", "AAAAAA==")):
+        assert whole.checksum(before=[(piece, 1)]) is None
+    for algorithm in (None, Algorithm.SHA256, Algorithm.MD5):
+        assert (WholeCrc(algorithm).algorithm, WholeCrc(algorithm).checksum()) == (None, None)
+
+
+def _crc32(data: bytes) -> bytes:
+    return zlib.crc32(data).to_bytes(4, "big")
