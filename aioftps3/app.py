@@ -221,12 +221,12 @@ def load_tls(settings: Settings) -> ssl.SSLContext:
             fingerprint(made.certificate),
         )
         with as_file(made.pem) as path:
-            return server_context(path)
+            return server_context(path, highest=_highest_tls(settings))
     key = settings.tls_key or settings.tls_cert
     try:
         if b"ENCRYPTED" in key.read_bytes():
             raise SettingsError([Fault("AIOFTPS3_TLS_KEY", "is encrypted; right would be a key without a passphrase")])
-        context = server_context(settings.tls_cert, settings.tls_key)
+        context = server_context(settings.tls_cert, settings.tls_key, highest=_highest_tls(settings))
         log.info(
             "certificate %s, SHA-256 fingerprint %s", settings.tls_cert, fingerprint(settings.tls_cert.read_bytes())
         )
@@ -235,6 +235,10 @@ def load_tls(settings: Settings) -> ssl.SSLContext:
         text = f"and its key cannot be used ({reason}); right would be a PEM certificate chain and its private key"
         raise SettingsError([Fault("AIOFTPS3_TLS_CERT", text)]) from error
     return context
+
+
+def _highest_tls(settings: Settings) -> ssl.TLSVersion:
+    return {"1.3": ssl.TLSVersion.TLSv1_3, "1.2": ssl.TLSVersion.TLSv1_2}[settings.tls_max_version]
 
 
 def authenticator(settings: Settings) -> Authenticator:

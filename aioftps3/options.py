@@ -316,13 +316,20 @@ class Settings(BaseModel):
         _parsed(values.readable_file),
         Opt("AIOFTPS3_TLS_KEY", "PEM file with the certificate's private key, not encrypted.", "in the other file"),
     ] = None
+    tls_max_version: Annotated[
+        Literal["1.3", "1.2"],
+        _parsed(values.choice("1.3", "1.2")),
+        Opt(
+            "AIOFTPS3_TLS_MAX_VERSION", "Highest version of TLS: `1.3` or `1.2`, in which more clients resume sessions."
+        ),
+    ] = "1.3"
     require_tls_resumption: Annotated[
         bool,
         _parsed(values.switch),
         Opt(
             "AIOFTPS3_REQUIRE_TLS_RESUMPTION",
-            "Refuse encrypted data connections that do not resume the control connection's TLS session. Keeps out "
-            "strangers behind the same address, and clients that cannot resume.",
+            "Refuse encrypted data connections that do not resume a TLS session of the daemon's. Keeps out strangers "
+            "behind the same address, and [clients that do not resume](clients.md#tls-sessions).",
         ),
     ] = False
     allow_foreign_data_peer: Annotated[

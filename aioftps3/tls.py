@@ -23,14 +23,20 @@ TICKETS = 2
 that use a ticket once (RFC 8446 appendix C.4) resume their next data connection with the ticket of the last one."""
 
 
-def server_context(certificate: str | os.PathLike[str], key: str | os.PathLike[str] | None = None) -> ssl.SSLContext:
+def server_context(
+    certificate: str | os.PathLike[str],
+    key: str | os.PathLike[str] | None = None,
+    *,
+    highest: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3,
+) -> ssl.SSLContext:
     """Build the server's context from PEM files.
 
-    ``certificate`` holds the chain, leaf first; ``key`` the private key, or None when it is in the same file.
+    ``certificate`` holds the chain, leaf first; ``key`` the private key, or None when it is in the same file;
+    ``highest`` is the newest version of TLS that is spoken.
     Raises OSError when a file cannot be read and ssl.SSLError when it is no matching pair.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.minimum_version, context.maximum_version = ssl.TLSVersion.TLSv1_2, highest
     context.load_cert_chain(Path(certificate), Path(key) if key is not None else None)
     context.num_tickets = TICKETS
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE

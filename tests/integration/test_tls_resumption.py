@@ -1,4 +1,7 @@
-"""Data connections resume the TLS session of their control connection: faster, and some clients insist on it."""
+"""Data connections resume TLS sessions: faster, some clients insist on it, and so can the daemon.
+
+What each client does in a session of many transfers is counted in tests/integration/clients.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import contextlib
 import re
 import socket
 import ssl
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -21,18 +25,56 @@ def _data_connections(daemon: Daemon, start: int) -> list[str]:
     return re.findall(r"data connection with a (\w+) TLS session", daemon.log(start))
 
 
+def _curl_version() -> tuple[int, ...]:
+    said = subprocess.run(["curl", "--version"], capture_output=True, text=True, check=True).stdout
+    return tuple(map(int, said.split()[1].split(".")[:2]))
+
+
+def _uploads(access: Access, folder: str, file: Path) -> list[str | Path]:
+    file.write_bytes(b"x")
+    return [word for number in range(FILES) for word in ("--upload-file", file, url(access, f"{folder}/{number}"))]
+
+
 @needs_curl
-def test_curl_resumes_with_the_ticket_of_its_control_connection(
+def test_curl_resumes_every_listing_and_download_of_a_run(
+    access: Access, daemon: Daemon, backend: Backend, folder: str
+) -> None:
+    """OpenSSL uses a ticket of TLS 1.3 once, and curl keeps one or two: each connection gives it another one."""
+    for number in range(FILES):
+        backend.put(f"{folder}/{number}", b"x")
+    start = daemon.log_size
+    curl(access, *(url(access, f"{folder}/{name}") for name in ("", *range(FILES), "", *range(FILES))))
+    assert _data_connections(daemon, start) == ["resumed"] * 2 * (FILES + 1)
+
+
+@needs_curl
+def test_curl_resumes_every_upload_of_a_run_since_it_reads_to_the_end(
     access: Access, daemon: Daemon, folder: str, tmp_path: Path
 ) -> None:
     start = daemon.log_size
-    (tmp_path / "up").write_bytes(b"x")
-    # One transfer a run: OpenSSL uses a TLS 1.3 ticket once, and curl keeps one of them.
-    for number in range(FILES):
-        curl(access, "--upload-file", tmp_path / "up", url(access, f"{folder}/{number}"))
-        curl(access, url(access, f"{folder}/{number}"))
-        curl(access, url(access, f"{folder}/"))
-    assert _data_connections(daemon, start) == ["resumed"] * (3 * FILES)
+    curl(access, *_uploads(access, folder, tmp_path / "up"))
+    curl(access, *_uploads(access, folder, tmp_path / "up"))
+    later = "resumed" if _curl_version() >= (8, 9) else "new"
+    assert _data_connections(daemon, start) == ["resumed", *[later] * (FILES - 1)] * 2
+
+
+@needs_curl
+def test_curl_resumes_every_data_connection_of_a_run_over_tls_1_2(
+    backend: Backend, folder: str, tmp_path: Path
+) -> None:
+    """So that resumption can be required of every curl, by the daemon's own choice of the version."""
+    (tmp_path / "daemon").mkdir()
+    chosen = {"AIOFTPS3_TLS_MAX_VERSION": "1.2", "AIOFTPS3_REQUIRE_TLS_RESUMPTION": "true"}
+    daemon = Daemon.start(tmp_path / "daemon", {**backend.environment, **chosen})
+    try:
+        access = daemon.access("explicit")
+        curl(access, *_uploads(access, folder, tmp_path / "up"))
+        curl(access, *(url(access, f"{folder}/{name}") for name in ("", *range(FILES))))
+        assert _data_connections(daemon, 0) == ["resumed"] * (FILES + 1 + FILES)
+        assert daemon.stop() == 0
+        daemon.check_log()
+    finally:
+        daemon.kill()
 
 
 @needs_lftp
@@ -66,17 +108,6 @@ def test_python_resumes_when_it_is_told_to(
             assert session.voidresp().startswith("226 ")
         session.quit()
     assert _data_connections(daemon, start) == ["resumed"] * FILES
-
-
-@needs_curl
-def test_curl_resumes_every_data_connection_of_a_run_over_tls_1_2(
-    access: Access, daemon: Daemon, backend: Backend, folder: str
-) -> None:
-    for number in range(FILES):
-        backend.put(f"{folder}/{number}", b"x")
-    start = daemon.log_size
-    curl(access, "--tls-max", "1.2", *(url(access, f"{folder}/{name}") for name in ("", *range(FILES))))
-    assert _data_connections(daemon, start) == ["resumed"] * (FILES + 1)
 
 
 def test_a_client_that_does_not_resume_is_served_too(access: Access, daemon: Daemon, folder: str) -> None:

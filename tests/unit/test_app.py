@@ -479,6 +479,14 @@ def test_a_certificate_may_hold_its_key(tmp_path: Path, caplog: pytest.LogCaptur
     assert fingerprint(made.certificate) in caplog.text
 
 
+@pytest.mark.parametrize(("text", "highest"), [("", "TLSv1_3"), ("1.3", "TLSv1_3"), ("1.2", "TLSv1_2")])
+def test_the_highest_version_of_tls_is_chosen(text: str, highest: str, tmp_path: Path) -> None:
+    (tmp_path / "both.pem").write_bytes(make_self_signed(["localhost"], now=datetime.now(UTC)).pem)
+    for certificate in ("", str(tmp_path / "both.pem")):
+        given = {"AIOFTPS3_TLS_MAX_VERSION": text, "AIOFTPS3_TLS_CERT": certificate}
+        assert app.load_tls(load({**README, **given})).maximum_version is ssl.TLSVersion[highest]
+
+
 def test_a_key_of_another_certificate_is_a_fault_of_the_settings(tmp_path: Path) -> None:
     one, other = (make_self_signed(["localhost"], now=datetime.now(UTC)) for _ in range(2))
     (tmp_path / "cert.pem").write_bytes(one.certificate)

@@ -112,6 +112,7 @@ BAD_VALUES = {
     "AIOFTPS3_TLS_CERT": "/does/not/exist",
     "AIOFTPS3_TLS_KEY": "/does/not/exist",
     "AIOFTPS3_ALLOW_FOREIGN_DATA_PEER": "perhaps",
+    "AIOFTPS3_TLS_MAX_VERSION": "1.1",
     "AIOFTPS3_REQUIRE_TLS_RESUMPTION": "perhaps",
     "AIOFTPS3_ACTIVE_MODE": "perhaps",
     "AIOFTPS3_UPLOAD_END": "lax",

@@ -73,9 +73,10 @@ COSTS: Mapping[Operation, Cost] = {
     "mirror_up": Cost(data=10, commands=60),
     "mirror_down": Cost(data=10, commands=60),
     "put_several": Cost(control=5, data=5, commands=75),
+    "session": Cost(data=7, commands=60),
 }
-"""What an operation takes when the client does what it is told, and nothing else; trees have four files, and there are
-five files that go up at once."""
+"""What an operation takes when the client does what it is told, and nothing else; trees have four files, there are five
+files that go up at once, and three that go up and down in a session."""
 
 
 class Client(ABC):
@@ -89,7 +90,8 @@ class Client(ABC):
     modes: ClassVar[tuple[str, ...]] = ("explicit", "implicit", "clear")
     """The first is the one that everything but the logins is done in."""
     resumes: ClassVar[str] = "all"
-    """Which of its data connections resume the control connection's TLS session: `all`, `some`, `none`."""
+    """Which of its data connections resume an earlier TLS session: `all`, `none`, or `not after uploads`, which says
+    nothing of those that come next after one."""
     downloads_only: ClassVar[bool] = False
     lists: ClassVar[bool] = True
     """Whether it tells the names in a directory; one that only shows them in a window has `find` instead."""
@@ -201,6 +203,11 @@ class Client(ABC):
         with ThreadPoolExecutor(len(files)) as pool:
             for done in [pool.submit(each.put, *file) for each, file in zip(clients, files.items(), strict=True)]:
                 done.result()
+
+    def session(self, files: Mapping[Path, str], directory: str, back: Path) -> None:
+        """Upload files, list the directory that they go to, and download them to a local one: one thing after another,
+        in as few sessions as the client needs. One that only downloads finds the files there."""
+        raise NotImplementedError
 
     # -- what the suite asks ----------------------------------------------------------------------------------------
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import ftplib
+import itertools
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from tests.integration.clients.cells import Cell
 from tests.integration.clients.client import Client
-from tests.integration.clients.traffic import TrafficMeter
+from tests.integration.clients.traffic import Traffic, TrafficMeter
 from tests.support.backends import Backend, EmbeddedBackend
 from tests.support.clients import connect
 from tests.support.daemon import Daemon
@@ -83,15 +84,17 @@ class Scene:
         with contextlib.closing(connect(self.daemon.access("explicit"))) as ftp:
             yield ftp
 
-    def check_resumption(self, kinds: Sequence[str]) -> None:
-        """Fail unless these data connections resumed as the driver says."""
-        resumed = [kind == "resumed" for kind in kinds]
+    def check_resumption(self, traffic: Traffic) -> None:
+        """Fail unless the data connections of a session resumed as the driver says."""
+        transfers = [verb for verb, _ in traffic.commands if verb in ("STOR", "RETR", "LIST", "NLST", "MLSD")]
+        seen = list(zip(transfers, traffic.data_tls, strict=True))
         match self.client.resumes:
             case "all":
-                assert all(resumed), kinds
+                assert {kind for _, kind in seen} == {"resumed"}, seen
             case "none":
-                assert not any(resumed), kinds
-            case "some":
-                assert any(resumed), kinds
+                assert {kind for _, kind in seen} == {"new"}, seen
+            case "not after uploads":
+                others = [kind for (before, _), (_, kind) in itertools.pairwise([("", ""), *seen]) if before != "STOR"]
+                assert set(others) == {"resumed"}, seen
             case unknown:
                 raise AssertionError(unknown)

@@ -103,11 +103,18 @@ def test_clear_text_takes_files_and_listings_where_it_is_allowed(scene: Scene) -
 
 
 @pytest.mark.cell("data resumes TLS", mode="explicit")
-def test_data_connections_resume_the_tls_session_as_the_client_does(scene: Scene) -> None:
-    _round_trip(scene)
-    kinds = scene.meter.end().data_tls
-    assert len(kinds) >= 2
-    scene.check_resumption(kinds)
+def test_data_connections_of_a_session_resume_its_tls_session_as_the_client_does(scene: Scene) -> None:
+    files = {name: SMALL * number for number, name in enumerate(("one", "two", "three"))}
+    (scene.local / "back").mkdir()
+    sent = {path: f"{scene.folder}/{path.name}" for path in _write(scene.local / "sent", files).iterdir()}
+    if scene.client.downloads_only:
+        for path, remote in sent.items():
+            scene.backend.put(remote, path.read_bytes())
+    scene.do("session", sent, scene.folder, scene.local / "back")
+    assert scene.stored() == _files(scene.local / "back") == files
+    traffic = scene.meter.end()
+    assert traffic.count("STOR") == (0 if scene.client.downloads_only else len(files))
+    scene.check_resumption(traffic)
 
 
 @pytest.mark.cell("list empty")

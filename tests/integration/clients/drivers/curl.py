@@ -17,6 +17,7 @@ class Curl(Client):
     name = "curl"
     source = "Debian curl"
     core = True
+    resumes = "not after uploads"  # until 8.9
     cannot = {
         "time up": "it sends no times",
         "abort put": "it cannot stop an upload and go on",
@@ -98,3 +99,13 @@ class Curl(Client):
         for local, remote in files.items():
             pairs += ["--upload-file", local, self._url(remote)]
         self._curl("--parallel", *pairs)
+
+    def session(self, files: Mapping[Path, str], directory: str, back: Path) -> None:
+        same = ["--next", *self._options()]
+        line: list[str | Path] = []
+        for local, remote in files.items():
+            line += ["--upload-file", local, self._url(remote), *same]
+        line += ["--output", self.home / "listing", self._url(f"{directory}/")]
+        for local, remote in files.items():
+            line += [*same, "--output", back / local.name, self._url(remote)]
+        self._curl(*line)

@@ -152,6 +152,7 @@ class FileZilla(Client):
         "remove_directory": Cost(data=1),
         "delete": Cost(data=1),
         "mirror_up": Cost(data=7, refused=2, commands=45),  # it goes to a directory before it makes it
+        "session": Cost(data=8, commands=60),
         "put_several": Cost(control=5, data=6, commands=80),
     }
 
@@ -320,6 +321,11 @@ class FileZilla(Client):
     def mirror_up(self, local: Path, remote: str) -> None:
         found = [path for path in sorted(local.rglob("*")) if path.is_file()]
         self._run(*(("put", path, f"{remote}/{path.relative_to(local)}", OVERWRITE) for path in found))
+
+    def session(self, files: Mapping[Path, str], directory: str, back: Path) -> None:
+        """It lists the directory by itself."""
+        puts = [("put", local, remote, OVERWRITE) for local, remote in files.items()]
+        self._run(*puts, *(("get", back / local.name, remote, OVERWRITE) for local, remote in files.items()))
 
     def put_several(self, files: Mapping[Path, str], *, parallel: int = 0) -> None:
         jobs = (("put", local, remote, OVERWRITE) for local, remote in files.items())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
@@ -51,6 +51,7 @@ class Gftp(Client):
         "get_time": Cost(control=2, data=2, commands=30),
         "mirror_up": Cost(control=2, data=6, commands=60),
         "mirror_down": Cost(control=2, data=10, commands=60),
+        "session": Cost(control=7, data=14, commands=110),
         "put_several": Cost(control=10, data=10, commands=120),
     }
 
@@ -104,6 +105,11 @@ class Gftp(Client):
     def mirror_down(self, remote: str, local: Path) -> None:
         self._gftp(remote, "mget *", directory=local)
 
+    def session(self, files: Mapping[Path, str], directory: str, back: Path) -> None:
+        (source,) = {local.parent for local in files}
+        puts, gets = ([f"{verb} {local.name}" for local in files] for verb in ("put", "get"))
+        self._gftp(directory, f"lcd {source}", *puts, "ls", f"lcd {back}", *gets)
+
 
 class Gvfs(Client):
     """GNOME's virtual file system: a mount, used by `gio`, on a message bus of its own."""
@@ -122,6 +128,7 @@ class Gvfs(Client):
     costs = {
         # It looks what is there first, by CWD and SIZE, and lists the directory afterwards.
         "put": Cost(data=2, refused=2),
+        "session": Cost(data=10, refused=6, commands=90),
         "put_several": Cost(control=5, data=10, refused=10, commands=100),
         "rename": Cost(data=1, refused=3),
         "remove_directory": Cost(refused=1),
@@ -185,6 +192,12 @@ class Gvfs(Client):
 
     def delete(self, path: str) -> None:
         self._gio(["remove", f"\0{path}"])
+
+    def session(self, files: Mapping[Path, str], directory: str, back: Path) -> None:
+        commands: list[Sequence[str | Path]] = [("copy", local, f"\0{remote}") for local, remote in files.items()]
+        commands.append(("list", f"\0{directory}"))
+        commands += [("copy", f"\0{remote}", back / local.name) for local, remote in files.items()]
+        self._gio(*commands)
 
     def get_time(self, remote: str, local: Path) -> float:
         told = re.search(r"time::modified: (\d+)", self._gio(["info", "--attributes=time::modified", f"\0{remote}"]))

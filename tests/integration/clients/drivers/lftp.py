@@ -27,6 +27,7 @@ class Lftp(Client):
         # It sets the time of what it has sent, with SITE UTIME where FEAT has nothing better; 504 is fine for it.
         "put": Cost(data=1, refused=1),
         "abort_put": Cost(data=2, refused=2),
+        "session": Cost(data=7, refused=3, commands=60),
         "put_several": Cost(control=5, data=5, refused=5, commands=90),
         # It makes all directories on the way, also those that are there, and sets four times.
         "mirror_up": Cost(data=10, refused=6, commands=60),
@@ -115,3 +116,8 @@ class Lftp(Client):
     def put_several(self, files: Mapping[Path, str]) -> None:
         puts = [f"put {_quoted(local)} -o {_quoted(remote)} &" for local, remote in files.items()]
         self._lftp(*puts, "wait all")
+
+    def session(self, files: Mapping[Path, str], directory: str, back: Path) -> None:
+        puts = [f"put {_quoted(local)} -o {_quoted(remote)}" for local, remote in files.items()]
+        gets = [f"get {_quoted(remote)} -o {_quoted(back / local.name)}" for local, remote in files.items()]
+        self._lftp(*puts, f"cls -1 {_quoted(directory)}/", *gets)

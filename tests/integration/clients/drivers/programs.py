@@ -98,6 +98,12 @@ class _Program(Client):
     def mirror_down(self, remote: str, local: Path) -> None:
         self._run(["mirror_down", remote, local])
 
+    def session(self, files: Mapping[Path, str], directory: str, back: Path) -> None:
+        operations: list[Sequence[str | Path]] = [("put", local, remote) for local, remote in files.items()]
+        operations.append(("list", directory))
+        operations += [("get", remote, back / local.name) for local, remote in files.items()]
+        self._run(*operations)
+
 
 class CommonsNet(_Program):
     """Apache commons-net on OpenJDK."""
@@ -237,6 +243,7 @@ class RubyNetFtp(_Program):
 
     name = "net-ftp"
     source = "Debian ruby"
+    resumes = "not after uploads"
     modes = ("explicit", "clear")
     cannot = {**NO_TREES, "implicit TLS": "it begins with AUTH TLS only"}
     needs = {"resume put": "APPE"}

@@ -129,6 +129,16 @@ class Ftplib(Client):
             ftp.storbinary(f"STOR {remote}", file, BLOCK)
             ftp.voidcmd(f"MFMT {_stamp(local.stat().st_mtime)} {remote}")
 
+    def session(self, files: Mapping[Path, str], directory: str, back: Path) -> None:
+        with self._session() as ftp:
+            for local, remote in files.items():
+                with local.open("rb") as file:
+                    ftp.storbinary(f"STOR {remote}", file, BLOCK)
+            list(ftp.mlsd(directory))
+            for local, remote in files.items():
+                with (back / local.name).open("wb") as file:
+                    ftp.retrbinary(f"RETR {remote}", file.write, BLOCK)
+
     def abort_get(self, remote: str, after: str, local: Path) -> None:
         with self._session() as ftp, local.open("wb") as file:
             ftp.voidcmd("TYPE I")
@@ -266,6 +276,17 @@ class AioftpClient(Client):
 
     def delete(self, path: str) -> None:
         self._run(lambda client: client.remove_file(path))
+
+    def session(self, files: Mapping[Path, str], directory: str, back: Path) -> None:
+        async def act(client: aioftp.Client) -> None:
+            for local, remote in files.items():
+                await self._send(await client.get_stream(f"STOR {remote}", "1xx"), local.read_bytes())
+            await client.list(directory)
+            for local, remote in files.items():
+                async with client.download_stream(remote) as stream:
+                    (back / local.name).write_bytes(await stream.read())
+
+        self._run(act)
 
     def get_time(self, remote: str, local: Path) -> float:
         return _seconds(str(self._run(lambda client: client.stat(remote))["modify"]))

@@ -41,6 +41,7 @@ class Rclone(Client):
         "resume_get": Cost(data=2),
         "mirror_up": Cost(control=4, data=10, refused=2, commands=90),
         "mirror_down": Cost(control=4, data=10, commands=60),
+        "session": Cost(control=3, data=9, refused=2, commands=90),
         "put_several": Cost(control=5, data=6, commands=95),
     }
 
@@ -109,6 +110,13 @@ class Rclone(Client):
 
     def mirror_down(self, remote: str, local: Path) -> None:
         self._rclone("sync", "--create-empty-src-dirs", f":ftp:{remote}", local)
+
+    def session(self, files: Mapping[Path, str], directory: str, back: Path) -> None:
+        """Three runs: up, the names, down. All local files are in one directory, and go to this one."""
+        (source,) = {local.parent for local in files}
+        self._rclone("copy", "--transfers=1", source, f":ftp:{directory}")
+        self.list(directory)
+        self._rclone("copy", "--transfers=1", f":ftp:{directory}", back)
 
     def put_several(self, files: Mapping[Path, str]) -> None:
         """All local files are in one directory, and go to one."""

@@ -10,7 +10,7 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -102,6 +102,12 @@ class _Text(Client):
 
     def delete(self, path: str) -> None:
         self._ftp(f"delete {_quoted(path)}")
+
+    def session(self, files: Mapping[Path, str], directory: str, back: Path) -> None:
+        puts = [f"put {_quoted(local)} {_quoted(remote)}" for local, remote in files.items()]
+        gets = [f"get {_quoted(remote)} {_quoted(back / local.name)}" for local, remote in files.items()]
+        # Without "prompt" it would ask whether it may write the listing.
+        self._ftp("prompt", *puts, f"nlist {_quoted(directory)} {_quoted(self.home / 'shown')}", *gets)
 
     def get_time(self, remote: str, local: Path) -> float:
         told = re.search(r"(\d\d)/(\d\d)/(\d{4}) (\d\d:\d\d:\d\d) GMT", self._ftp(f"modtime {_quoted(remote)}"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
@@ -34,6 +34,7 @@ class Wget(Client):
     costs = {
         "get_time": Cost(data=2),  # it lists the directory first
         "resume_get": Cost(data=2),
+        "session": Cost(control=3, data=3, commands=60),
     }
 
     @classmethod
@@ -74,6 +75,9 @@ class Wget(Client):
     def get_time(self, remote: str, local: Path) -> float:
         self._wget("--timestamping", "--directory-prefix", local.parent, self._url(remote))
         return local.stat().st_mtime
+
+    def session(self, files: Mapping[Path, str], directory: str, back: Path) -> None:
+        self._wget("--directory-prefix", back, *(self._url(remote) for remote in files.values()))
 
     def mirror_down(self, remote: str, local: Path) -> None:
         cut = f"--cut-dirs={len(remote.split('/'))}"
