@@ -401,7 +401,8 @@ class Settings(BaseModel):
         _parsed(values.size(MIN_PART, 1024 * GIB)),
         Opt(
             "AIOFTPS3_MEMORY_BUDGET",
-            "Memory that all uploads together may hold, and what downloads fetch ahead; then senders wait.",
+            "Memory that all uploads together may hold, with what downloads fetch ahead (`AIOFTPS3_DOWNLOAD_STREAMS` "
+            "above 1); when it is spent, senders wait.",
             "256 MiB",
         ),
     ] = 256 * MIB

@@ -2,8 +2,9 @@
 
 What must stay true:
 
-- 150 is sent when it is known that the transfer can happen, and before the data connection exists: some clients connect
-  only then, others have long done so.
+- 150 is sent when all is known that the session and the store can say against the transfer, and before the data
+  connection is waited for: some clients connect only then, others have long done so. 425 can follow it, also when the
+  time of the port is already over.
 - An upload is committed only when its stream has provably ended well (`_check_end`); everything else leaves the `open`
   context by an exception, which aborts it.
 - The final reply is made after the file is committed, or after the last byte has left for the client.

@@ -1,11 +1,23 @@
 """Part sizes: the table that the documentation promises."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from aioftps3.s3.parts import LARGEST_PART_BYTES, MIB, PARTS, plan_parts
 
 GIB = 1024 * MIB
 TIB = 1024 * GIB
+SEMANTICS = Path(__file__).parents[3] / "docs" / "semantics.md"
+ROW = re.compile(r"\| ([0-9.]+ [GM]iB).* \| ([0-9.]+ [GM]iB) \| (\d+) \| ([0-9.]+ [GT]iB).* \| ([0-9.]+ [GT]iB).* \|")
+
+
+def shown(size: int) -> str:
+    """A size as the table shows it."""
+    if size >= TIB:
+        return f"{size / TIB:.1f} TiB"
+    return f"{size / GIB:.0f} GiB" if size >= GIB else f"{size // MIB} MiB"
 
 
 def test_parts_begin_with_8_mib_and_double_up_to_a_quarter_of_the_budget() -> None:
@@ -31,6 +43,22 @@ def test_an_announced_size_reaches_s3s_limit() -> None:
 @pytest.mark.parametrize(("budget", "capacity"), [(256 * MIB, 550 * GIB), (GIB, 1.9 * TIB), (20 * GIB, 45.8 * TIB)])
 def test_a_budget_allows_about_2000_times_itself(budget: int, capacity: float) -> None:
     assert plan_parts(8 * MIB, budget).capacity >= capacity
+
+
+def test_the_table_of_large_files_in_the_documentation_is_true() -> None:
+    section = SEMANTICS.read_text().partition("\n## Large files\n")[2].partition("\n## ")[0]
+    rows = ROW.findall(section)
+    expected = []
+    for budget in (256 * MIB, GIB, 4 * GIB, 20 * GIB):
+        plan = plan_parts(8 * MIB, budget)
+        steps = [number for number in range(1, PARTS) if plan.size(number + 1) > plan.size(number)]
+        assert steps == [plan.step * number for number in range(1, len(steps) + 1)]
+        told = plan_parts(8 * MIB, budget, expected_size=PARTS * plan.largest)
+        expected.append(
+            (shown(budget), shown(plan.largest), f"{plan.step}", shown(plan.capacity), shown(told.capacity))
+        )
+    assert rows == expected
+    assert section.count("\n|") == 2 + len(rows)
 
 
 def test_a_part_may_be_sent_from_half_of_its_size_or_s3s_minimum_on() -> None:

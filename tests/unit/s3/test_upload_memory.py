@@ -1,6 +1,7 @@
 """What an upload holds: blocks as bytes come, parts sent early when memory is short, nothing when it is silent."""
 
 import asyncio
+import functools
 import logging
 
 import pytest
@@ -372,6 +373,32 @@ def test_sixty_stalled_senders_do_not_keep_a_working_one_from_finishing() -> Non
         return asyncio.get_running_loop().time() - began
 
     assert run_in_virtual_time(scenario()) == 0
+
+
+def test_stalled_senders_that_hold_all_of_the_budget_delay_others_until_patience_with_them_ends() -> None:
+    """What they hold is taken from them then, from as many as is needed."""
+
+    async def scenario() -> float:
+        fake, budget = FakeS3(), budget_of(32 * 8)
+        stalled = [upload_of(fake, budget, f"stalled{number}") for number in range(84)]
+        for number, upload in enumerate(stalled):
+            upload.on_broken(functools.partial(broken.append, number))
+            await upload.write(bytes(3 * BLOCK))
+        assert budget.in_use == budget.total - 4 * BLOCK
+        began = asyncio.get_running_loop().time()
+        working = [upload_of(fake, budget, f"working{number}") for number in range(4)]
+        await asyncio.gather(*(upload.write(bytes(PART)) for upload in working))
+        seconds = asyncio.get_running_loop().time() - began
+        for upload in working:
+            await upload.complete()
+        for upload in stalled:
+            await upload.abort()
+        return seconds
+
+    broken: list[int] = []
+    assert PATIENCE <= run_in_virtual_time(scenario()) <= PATIENCE + 1
+    assert 0 < len(broken) <= 8
+    assert broken == list(range(len(broken)))
 
 
 @pytest.mark.parametrize("parts", [16, 32])
