@@ -7,6 +7,7 @@ What stays true:
 - a view that `PartBody.room` gave ends before the byte that it begins with is hashed twice or sent: see `upload`.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
 from aioftps3.s3 import checksums
@@ -14,17 +15,17 @@ from aioftps3.s3.checksums import Algorithm
 
 
 class BlockPool:
-    """Keeps blocks of one size for the next part."""
+    """Keeps blocks for the next part: those whose size is a multiple of one, which are few."""
 
     def __init__(self, size: int) -> None:
-        self.size = size
-        """Bytes of a block."""
-        self._idle: list[bytearray] = []
+        self._size = size
+        self._idle: defaultdict[int, list[bytearray]] = defaultdict(list)
+        self._idle_bytes = 0
 
     @property
     def idle_bytes(self) -> int:
         """Bytes that are kept."""
-        return len(self._idle) * self.size
+        return self._idle_bytes
 
     def take(self, size: int) -> bytearray:
         """Give a block of `size` bytes, whose content is undefined.
@@ -32,8 +33,9 @@ class BlockPool:
         Raises:
             MemoryError: the system has none left.
         """
-        if size == self.size and self._idle:
-            return self._idle.pop()
+        if kept := self._idle.get(size):
+            self._idle_bytes -= size
+            return kept.pop()
         return bytearray(size)
 
     def give(self, block: bytearray) -> None:
@@ -43,7 +45,7 @@ class BlockPool:
         Python 3.12 on), and must never send the next part's bytes in its place; nor may whoever was given room write
         there any more.
         """
-        if len(block) != self.size:
+        if len(block) % self._size:
             return
         try:
             # A bytearray refuses to change its size while a memoryview of it exists; both steps stay inside its
@@ -51,12 +53,18 @@ class BlockPool:
             block.append(block.pop())
         except BufferError:
             return
-        self._idle.append(block)
+        self._idle[len(block)].append(block)
+        self._idle_bytes += len(block)
 
     def shrink(self, limit: int) -> None:
         """Keep at most `limit` bytes."""
-        while self._idle and self.idle_bytes > limit:
-            self._idle.pop()
+        while self._idle_bytes > limit:
+            size, kept = next(iter(self._idle.items()))
+            if kept:
+                kept.pop()
+                self._idle_bytes -= size
+            else:
+                del self._idle[size]
 
 
 class PartBody:

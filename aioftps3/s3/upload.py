@@ -82,7 +82,7 @@ class Upload:
             raise RequestInvalid("an upload needs a part that fits into the budget")
         self._key = key
         self._budget = budget
-        self._account = budget.account(short=self._send_if_due, evicted=self._evicted)
+        self._account = budget.account(short=self._send_if_due, evicted=self._evicted, filled=lambda: self._size)
         self._begins_with = begins_with
         self._copies = 0 if begins_with is None else len(begins_with.ranges)
         self.plan = plan_parts(

@@ -23,7 +23,7 @@ class Sender:
     """An upload whose client goes on sending: part by part, each as the budget lets it."""
 
     def __init__(self, budget: ByteBudget, parts: list[tuple[int, int]], chance: random.Random) -> None:
-        self.account: Account = budget.account(short=self.short, evicted=self.evicted)
+        self.account: Account = budget.account(short=self.short, evicted=self.evicted, filled=lambda: 0)
         self.budget = budget
         self.parts = parts
         self.chance = chance
@@ -106,16 +106,17 @@ part_sizes = st.tuples(st.integers(1, 40), st.integers(1, 40)).map(lambda pair: 
 @given(
     total=st.integers(40, 120),
     block=st.integers(1, 50),
+    growth=st.sampled_from([1, 2, 4]),
     uploads=st.lists(st.lists(part_sizes, max_size=6), max_size=12),
     seed=st.integers(0, 10**6),
     cancelled=st.lists(st.tuples(st.integers(0, 11), st.floats(0, 20)), max_size=4),
 )
 def test_uploads_that_go_on_sending_all_finish_whatever_their_sizes_and_their_order(
-    total: int, block: int, uploads: list[list[tuple[int, int]]], seed: int, cancelled: list[tuple[int, float]]
+    total: int, block: int, growth: int, uploads: list[list[tuple[int, int]]], seed: int, cancelled: list[tuple[int, float]]
 ) -> None:
     async def run() -> None:
         chance = random.Random(seed)
-        budget = ByteBudget(total, block=block, patience=NEVER)
+        budget = ByteBudget(total, block=block, growth=growth, patience=NEVER)
         tasks = [asyncio.create_task(Sender(budget, parts, chance).run()) for parts in uploads]
         loop = asyncio.get_running_loop()
         for number, seconds in cancelled:
@@ -138,16 +139,17 @@ def test_uploads_that_go_on_sending_all_finish_whatever_their_sizes_and_their_or
 @given(
     total=st.integers(160, 400),
     block=st.integers(1, 30),
+    growth=st.sampled_from([1, 2, 4]),
     hanging=st.lists(part_sizes, min_size=1, max_size=8),
     uploads=st.lists(st.lists(part_sizes, max_size=6), max_size=12),
     seed=st.integers(0, 10**6),
 )
 def test_one_upload_whose_parts_hang_keeps_nobody_from_finishing(
-    total: int, block: int, hanging: list[tuple[int, int]], uploads: list[list[tuple[int, int]]], seed: int
+    total: int, block: int, growth: int, hanging: list[tuple[int, int]], uploads: list[list[tuple[int, int]]], seed: int
 ) -> None:
     async def run() -> None:
         chance = random.Random(seed)
-        budget = ByteBudget(total, block=block, patience=NEVER)
+        budget = ByteBudget(total, block=block, growth=growth, patience=NEVER)
         slow = Sender(budget, hanging, chance)
         slow.answer_seconds = 2 * NEVER
         task = asyncio.create_task(slow.run())
@@ -177,17 +179,18 @@ def small_parts_can_be_sent_early() -> Iterator[None]:
     silent=st.lists(st.integers(1, 3 * PART), max_size=16),
     parts_of_budget=st.integers(1, 6),
     block=st.integers(5, PART + 1),
+    growth=st.sampled_from([1, 2, 4]),
     equal=st.booleans(),
     seed=st.integers(0, 10**6),
 )
 def test_uploads_finish_whoever_falls_silent(
-    sizes: list[int], silent: list[int], parts_of_budget: int, block: int, equal: bool, seed: int
+    sizes: list[int], silent: list[int], parts_of_budget: int, block: int, growth: int, equal: bool, seed: int
 ) -> None:
     chance = random.Random(seed)
     fake = FakeS3()
 
     async def run() -> None:
-        budget = ByteBudget(parts_of_budget * PART, block=block, patience=PATIENCE)
+        budget = ByteBudget(parts_of_budget * PART, block=block, growth=growth, patience=PATIENCE)
 
         def upload_of(key: str) -> Upload:
             return Upload(client_of(fake), key, budget=budget, part_size=PART, parts_in_flight=2, equal_parts=equal)

@@ -18,13 +18,15 @@ class Holder:
     """An upload as the budget sees it."""
 
     def __init__(self, budget: ByteBudget, *, size: int = 4 * BLOCK, least: int | None = None) -> None:
-        self.account: Account = budget.account(short=self.short, evicted=self.evicted)
+        self.account: Account = budget.account(short=self.short, evicted=self.evicted, filled=self.filled)
         self.size = size
         self.least = size if least is None else least
         self.blocks: list[bytearray] = []
         self.sent: list[list[bytearray]] = []
         self.told = 0
         self.is_evicted = False
+        self.came = 0
+        """Bytes that have come beyond its first block."""
         self.is_prompt = False
         """Whether it sends when it is told that memory is short."""
 
@@ -32,6 +34,9 @@ class Holder:
         self.told += 1
         if self.is_prompt:
             self.send()
+
+    def filled(self) -> int:
+        return self.came
 
     def evicted(self) -> None:
         self.is_evicted = True
@@ -61,7 +66,7 @@ class Holder:
 
 
 async def test_blocks_are_granted_one_by_one_and_given_back() -> None:
-    budget = ByteBudget(100, block=BLOCK)
+    budget = ByteBudget(100, block=BLOCK, growth=1)
     holder = Holder(budget, size=25)
     assert budget.in_use == 0
     await holder.take(3)
@@ -77,7 +82,7 @@ async def test_blocks_are_granted_one_by_one_and_given_back() -> None:
 
 
 async def test_a_part_is_begun_only_when_all_that_it_needs_is_there_and_then_never_waits() -> None:
-    budget = ByteBudget(6 * BLOCK, block=BLOCK)
+    budget = ByteBudget(6 * BLOCK, block=BLOCK, growth=1)
     first, second = Holder(budget), Holder(budget, size=3 * BLOCK)
     await first.take()
     assert budget.in_use == BLOCK
@@ -97,7 +102,7 @@ async def test_a_part_is_begun_only_when_all_that_it_needs_is_there_and_then_nev
 
 def test_a_promise_lapses_when_no_block_is_filled_for_a_moment() -> None:
     async def scenario() -> None:
-        budget = ByteBudget(8 * BLOCK, block=BLOCK)
+        budget = ByteBudget(8 * BLOCK, block=BLOCK, growth=1)
         slow = [Holder(budget), Holder(budget)]
         for holder in slow:
             await holder.take()
@@ -116,7 +121,7 @@ def test_a_promise_lapses_when_no_block_is_filled_for_a_moment() -> None:
 
 def test_a_promise_is_kept_while_blocks_are_filled() -> None:
     async def scenario() -> None:
-        budget = ByteBudget(10 * BLOCK, block=BLOCK)
+        budget = ByteBudget(10 * BLOCK, block=BLOCK, growth=1)
         steady, other = Holder(budget, size=8 * BLOCK), Holder(budget, size=3 * BLOCK)
         await steady.take()
         beginning = other.waits()
@@ -132,7 +137,7 @@ def test_a_promise_is_kept_while_blocks_are_filled() -> None:
 
 def test_a_part_is_begun_only_when_those_with_lapsed_promises_can_still_go_on() -> None:
     async def scenario() -> None:
-        budget = ByteBudget(12 * BLOCK, block=BLOCK)
+        budget = ByteBudget(12 * BLOCK, block=BLOCK, growth=1)
         slow, hanging, other = Holder(budget, size=5 * BLOCK), Holder(budget, size=6 * BLOCK), Holder(budget)
         await slow.take(2)
         await asyncio.sleep(1)
@@ -153,7 +158,7 @@ def test_a_part_is_begun_only_when_those_with_lapsed_promises_can_still_go_on() 
 
 def test_who_is_in_the_middle_of_a_part_goes_before_who_wants_to_begin_and_who_needs_least_first() -> None:
     async def scenario() -> None:
-        budget = ByteBudget(14 * BLOCK, block=BLOCK)
+        budget = ByteBudget(14 * BLOCK, block=BLOCK, growth=1)
         sizes = {"first": 5, "more": 4, "least": 3}
         holders = {name: Holder(budget, size=size * BLOCK) for name, size in sizes.items()}
         for holder in holders.values():
@@ -183,7 +188,7 @@ def test_who_is_in_the_middle_of_a_part_goes_before_who_wants_to_begin_and_who_n
 
 
 async def test_who_wants_to_begin_waits_behind_who_came_before_and_large_ones_are_not_starved() -> None:
-    budget = ByteBudget(10 * BLOCK, block=BLOCK)
+    budget = ByteBudget(10 * BLOCK, block=BLOCK, growth=1)
     holder, large, small = Holder(budget), Holder(budget, size=9 * BLOCK), Holder(budget, size=BLOCK)
     await holder.take(4)
     large_waits, small_waits = large.waits(9), small.waits()
@@ -198,7 +203,7 @@ async def test_who_wants_to_begin_waits_behind_who_came_before_and_large_ones_ar
 
 
 async def test_a_part_that_can_be_sent_is_called_for_when_somebody_waits() -> None:
-    budget = ByteBudget(9 * BLOCK, block=BLOCK)
+    budget = ByteBudget(9 * BLOCK, block=BLOCK, growth=1)
     ready, not_yet = Holder(budget, least=2 * BLOCK), Holder(budget, least=4 * BLOCK)
     ready.is_prompt = not_yet.is_prompt = True
     await ready.take(3)
@@ -218,7 +223,7 @@ async def test_a_part_that_can_be_sent_is_called_for_when_somebody_waits() -> No
 
 
 async def test_who_has_more_than_his_share_in_flight_begins_after_the_others() -> None:
-    budget = ByteBudget(9 * BLOCK, block=BLOCK)
+    budget = ByteBudget(9 * BLOCK, block=BLOCK, growth=1)
     heavy, light, late, holder = (Holder(budget, size=size * BLOCK) for size in (5, 3, 3, 3))
     await heavy.take(5)
     heavy.send()
@@ -246,7 +251,7 @@ async def test_who_has_more_than_his_share_in_flight_begins_after_the_others() -
 
 
 async def test_one_upload_is_at_its_limit_with_half_of_the_budget() -> None:
-    budget = ByteBudget(10 * BLOCK, block=BLOCK)
+    budget = ByteBudget(10 * BLOCK, block=BLOCK, growth=1)
     holder = Holder(budget, size=3 * BLOCK)
     await holder.take(3)
     assert not holder.account.is_at_limit
@@ -259,7 +264,7 @@ async def test_one_upload_is_at_its_limit_with_half_of_the_budget() -> None:
 
 
 async def test_one_part_is_allowed_whatever_the_limit_is() -> None:
-    budget = ByteBudget(4 * BLOCK, block=BLOCK)
+    budget = ByteBudget(4 * BLOCK, block=BLOCK, growth=1)
     holder = Holder(budget, size=4 * BLOCK)
     for _ in range(4):
         assert not holder.account.is_at_limit
@@ -275,7 +280,7 @@ async def test_one_part_is_allowed_whatever_the_limit_is() -> None:
 
 
 async def test_a_cancelled_waiter_lets_the_next_one_through() -> None:
-    budget = ByteBudget(4 * BLOCK, block=BLOCK)
+    budget = ByteBudget(4 * BLOCK, block=BLOCK, growth=1)
     holder, large, small = Holder(budget, size=2 * BLOCK), Holder(budget), Holder(budget, size=BLOCK)
     await holder.take(2)
     waits, behind = large.waits(), small.waits()
@@ -290,7 +295,7 @@ async def test_a_cancelled_waiter_lets_the_next_one_through() -> None:
 
 def test_what_a_cancelled_waiter_needs_to_go_on_stays_there() -> None:
     async def scenario() -> None:
-        budget = ByteBudget(8 * BLOCK, block=BLOCK)
+        budget = ByteBudget(8 * BLOCK, block=BLOCK, growth=1)
         first, second = Holder(budget), Holder(budget)
         await first.take()
         await second.take()
@@ -315,7 +320,7 @@ def test_what_a_cancelled_waiter_needs_to_go_on_stays_there() -> None:
 
 
 async def test_a_waiter_cancelled_in_the_turn_of_its_grant_gives_it_back() -> None:
-    budget = ByteBudget(BLOCK, block=BLOCK)
+    budget = ByteBudget(BLOCK, block=BLOCK, growth=1)
     holder, other = Holder(budget, size=BLOCK), Holder(budget, size=BLOCK)
     await holder.take()
     waiter = other.waits()
@@ -329,7 +334,7 @@ async def test_a_waiter_cancelled_in_the_turn_of_its_grant_gives_it_back() -> No
 
 
 async def test_a_waiter_cancelled_in_the_turn_of_another_release_is_forgotten() -> None:
-    budget = ByteBudget(BLOCK, block=BLOCK)
+    budget = ByteBudget(BLOCK, block=BLOCK, growth=1)
     holder, first, second = (Holder(budget, size=BLOCK) for _ in range(3))
     await holder.take()
     tasks = [first.waits(), second.waits()]
@@ -343,7 +348,7 @@ async def test_a_waiter_cancelled_in_the_turn_of_another_release_is_forgotten() 
 
 @pytest.mark.parametrize("in_the_turn_of_the_grant", [True, False])
 async def test_a_closed_account_takes_nothing(in_the_turn_of_the_grant: bool) -> None:
-    budget = ByteBudget(BLOCK, block=BLOCK)
+    budget = ByteBudget(BLOCK, block=BLOCK, growth=1)
     holder, other = Holder(budget, size=BLOCK), Holder(budget, size=BLOCK)
     await holder.take()
     waiter = other.waits()
@@ -367,7 +372,7 @@ async def test_a_block_for_which_the_system_has_no_memory_was_never_granted(monk
     def none(self: BlockPool, size: int) -> bytearray:
         raise MemoryError
 
-    budget = ByteBudget(2 * BLOCK, block=BLOCK)
+    budget = ByteBudget(2 * BLOCK, block=BLOCK, growth=1)
     holder, other = Holder(budget, size=2 * BLOCK), Holder(budget, size=BLOCK)
     await holder.take(2)
     waiter = other.waits()
@@ -382,7 +387,7 @@ async def test_a_block_for_which_the_system_has_no_memory_was_never_granted(monk
 
 
 async def test_trying_never_overtakes_and_never_waits() -> None:
-    budget = ByteBudget(6 * BLOCK, block=BLOCK)
+    budget = ByteBudget(6 * BLOCK, block=BLOCK, growth=1)
     holder, other, third = Holder(budget, least=BLOCK), Holder(budget, size=3 * BLOCK), Holder(budget, size=BLOCK)
     await holder.take(2)
     await other.take()
@@ -401,7 +406,7 @@ async def test_trying_never_overtakes_and_never_waits() -> None:
 
 
 async def test_downloads_are_lent_what_uploads_do_not_need() -> None:
-    budget = ByteBudget(10 * BLOCK, block=BLOCK)
+    budget = ByteBudget(10 * BLOCK, block=BLOCK, growth=1)
     holder, other = Holder(budget), Holder(budget, size=5 * BLOCK)
     await holder.take()
     assert not budget.try_acquire(7 * BLOCK)
@@ -422,7 +427,7 @@ async def test_downloads_are_lent_what_uploads_do_not_need() -> None:
 
 def test_downloads_leave_enough_to_go_on_with() -> None:
     async def scenario() -> None:
-        budget = ByteBudget(10 * BLOCK, block=BLOCK)
+        budget = ByteBudget(10 * BLOCK, block=BLOCK, growth=1)
         slow = [Holder(budget), Holder(budget)]
         for holder in slow:
             await holder.take()
@@ -439,7 +444,7 @@ def test_downloads_leave_enough_to_go_on_with() -> None:
 def test_impossible_requests_are_refused() -> None:
     for total, block in ((0, 1), (1, 0)):
         with pytest.raises(RequestInvalid):
-            ByteBudget(total, block=block)
+            ByteBudget(total, block=block, growth=1)
     holder = Holder(ByteBudget(10))
     for size, least in ((11, 5), (5, 6), (5, 0)):
         with pytest.raises(RequestInvalid):
@@ -447,14 +452,14 @@ def test_impossible_requests_are_refused() -> None:
 
 
 async def test_no_part_is_begun_while_another_is_filled() -> None:
-    holder = Holder(ByteBudget(100, block=BLOCK))
+    holder = Holder(ByteBudget(100, block=BLOCK, growth=1))
     await holder.take()
     with pytest.raises(RequestInvalid):
         holder.account.begin(10, 10)
 
 
 async def test_blocks_are_used_again_and_never_kept_beyond_the_total() -> None:
-    budget = ByteBudget(5 * BLOCK + 5, block=BLOCK)
+    budget = ByteBudget(5 * BLOCK + 5, block=BLOCK, growth=1)
     first, odd = Holder(budget, size=5 * BLOCK), Holder(budget, size=5)
     await first.take(5)
     seen = {id(block) for block in first.blocks}
@@ -475,6 +480,63 @@ async def test_blocks_are_used_again_and_never_kept_beyond_the_total() -> None:
     assert is_whole(budget)
 
 
+# -- the sizes of blocks --------------------------------------------------------------------------------------------
+
+
+def test_blocks_grow_while_each_is_filled_quickly_and_are_small_again_after_a_pause() -> None:
+    async def scenario() -> None:
+        budget = ByteBudget(100 * BLOCK, block=BLOCK, growth=4)
+        holder = Holder(budget, size=50 * BLOCK)
+        await holder.take(5)
+        await asyncio.sleep(2 * LAPSE_SECONDS)
+        await holder.take(3)
+        assert [len(block) // BLOCK for block in holder.blocks] == [1, 2, 4, 4, 4, 1, 2, 4]
+        assert budget.in_use == 22 * BLOCK
+
+    run_in_virtual_time(scenario())
+
+
+def test_a_part_that_goes_on_quickly_begins_with_a_large_block() -> None:
+    async def scenario() -> None:
+        budget = ByteBudget(100 * BLOCK, block=BLOCK, growth=4)
+        holder = Holder(budget, size=11 * BLOCK)
+        await holder.take(4)
+        holder.send()
+        await holder.take(2)
+        assert [len(block) // BLOCK for block in holder.sent[0]] == [1, 2, 4, 4]
+        assert [len(block) // BLOCK for block in holder.blocks] == [4, 4]
+
+    run_in_virtual_time(scenario())
+
+
+def test_blocks_never_exceed_what_is_promised_to_a_part() -> None:
+    async def scenario() -> None:
+        budget = ByteBudget(12 * BLOCK, block=BLOCK, growth=4)
+        holder, other = Holder(budget, size=12 * BLOCK, least=5 * BLOCK), Holder(budget, size=7 * BLOCK)
+        await holder.take(2)
+        await other.take(3)
+        await holder.take()
+        assert [len(block) // BLOCK for block in holder.blocks] == [1, 2, 2]
+        assert budget.in_use == budget.total
+
+    run_in_virtual_time(scenario())
+
+
+def test_a_block_of_any_size_is_used_again() -> None:
+    async def scenario() -> None:
+        budget = ByteBudget(100 * BLOCK, block=BLOCK, growth=4)
+        holder = Holder(budget, size=7 * BLOCK)
+        await holder.take(3)
+        before = list(holder.blocks)
+        holder.send()
+        holder.returned()
+        assert budget.idle == 7 * BLOCK
+        await holder.take()
+        assert holder.blocks[0] is before[2]
+
+    run_in_virtual_time(scenario())
+
+
 # -- eviction ------------------------------------------------------------------------------------------------------
 
 
@@ -491,7 +553,7 @@ async def held_by(budget: ByteBudget, *sizes: int) -> list[Holder]:
 
 def test_the_upload_that_has_been_silent_for_longest_is_evicted_when_somebody_has_waited_for_too_long() -> None:
     async def scenario() -> None:
-        budget = ByteBudget(18 * BLOCK, block=BLOCK, patience=PATIENCE)
+        budget = ByteBudget(18 * BLOCK, block=BLOCK, growth=1, patience=PATIENCE)
         holders = await held_by(budget, 4, 4, 4, 4)
         await asyncio.sleep(100)
         assert not any(holder.is_evicted for holder in holders)
@@ -518,7 +580,7 @@ async def is_evicted(holder: Holder, budget: ByteBudget, *, blocks: int) -> bool
 @pytest.mark.parametrize("sealed", [True, False])
 def test_an_upload_whose_bytes_have_all_come_is_not_evicted(sealed: bool) -> None:
     async def scenario() -> None:
-        budget = ByteBudget(16 * BLOCK, block=BLOCK, patience=PATIENCE)
+        budget = ByteBudget(16 * BLOCK, block=BLOCK, growth=1, patience=PATIENCE)
         (holder,) = await held_by(budget, 8)
         holder.account.is_sealed = sealed
         assert await is_evicted(holder, budget, blocks=12) is not sealed
@@ -529,7 +591,7 @@ def test_an_upload_whose_bytes_have_all_come_is_not_evicted(sealed: bool) -> Non
 @pytest.mark.parametrize("sending", [True, False])
 def test_an_upload_with_parts_on_their_way_is_not_evicted(sending: bool) -> None:
     async def scenario() -> None:
-        budget = ByteBudget(16 * BLOCK, block=BLOCK, patience=PATIENCE)
+        budget = ByteBudget(16 * BLOCK, block=BLOCK, growth=1, patience=PATIENCE)
         other = Holder(budget)
         holder = Holder(budget, size=8 * BLOCK)
         await (holder if sending else other).take(2)
@@ -542,7 +604,7 @@ def test_an_upload_with_parts_on_their_way_is_not_evicted(sending: bool) -> None
 
 def test_an_upload_that_waits_for_memory_itself_is_not_evicted() -> None:
     async def scenario() -> None:
-        budget = ByteBudget(17 * BLOCK, block=BLOCK, patience=PATIENCE)
+        budget = ByteBudget(17 * BLOCK, block=BLOCK, growth=1, patience=PATIENCE)
         waiting, silent = Holder(budget, size=7 * BLOCK), Holder(budget, size=7 * BLOCK)
         await waiting.take(5)
         await asyncio.sleep(1)
@@ -561,7 +623,7 @@ def test_an_upload_that_waits_for_memory_itself_is_not_evicted() -> None:
 @pytest.mark.parametrize("pause", [PATIENCE / 2, 3 * PATIENCE])
 def test_an_upload_that_takes_a_block_now_and_then_is_not_evicted(pause: float) -> None:
     async def scenario() -> None:
-        budget = ByteBudget(16 * BLOCK, block=BLOCK, patience=PATIENCE)
+        budget = ByteBudget(16 * BLOCK, block=BLOCK, growth=1, patience=PATIENCE)
         holder = Holder(budget, size=14 * BLOCK)
         await holder.take(3)
 
@@ -577,9 +639,28 @@ def test_an_upload_that_takes_a_block_now_and_then_is_not_evicted(pause: float) 
     run_in_virtual_time(scenario())
 
 
+@pytest.mark.parametrize("comes", [BLOCK, BLOCK - 1])
+def test_an_upload_that_fills_a_large_block_slowly_is_not_evicted(comes: int) -> None:
+    async def scenario() -> None:
+        budget = ByteBudget(16 * BLOCK, block=BLOCK, growth=4, patience=PATIENCE)
+        holder = Holder(budget, size=14 * BLOCK)
+        await holder.take(3)
+
+        async def slowly() -> None:
+            for _ in range(4):
+                await asyncio.sleep(PATIENCE * 0.9)
+                holder.came += comes
+
+        coming = asyncio.create_task(slowly())
+        assert await is_evicted(holder, budget, blocks=15) is (comes < BLOCK)
+        coming.cancel()
+
+    run_in_virtual_time(scenario())
+
+
 def test_silent_uploads_that_hold_little_are_left_alone_while_it_is_s3_that_is_slow() -> None:
     async def scenario() -> None:
-        budget = ByteBudget(16 * BLOCK, block=BLOCK, patience=PATIENCE)
+        budget = ByteBudget(16 * BLOCK, block=BLOCK, growth=1, patience=PATIENCE)
         (silent,) = await held_by(budget, 4)
         slow = [Holder(budget, size=5 * BLOCK) for _ in range(2)]
         for holder in slow:
@@ -598,7 +679,7 @@ def test_silent_uploads_that_hold_little_are_left_alone_while_it_is_s3_that_is_s
 
 def test_a_silent_upload_that_holds_little_is_evicted_when_nothing_else_can_help() -> None:
     async def scenario() -> None:
-        budget = ByteBudget(16 * BLOCK, block=BLOCK, patience=PATIENCE)
+        budget = ByteBudget(16 * BLOCK, block=BLOCK, growth=1, patience=PATIENCE)
         (silent,) = await held_by(budget, 1)
         await Holder(budget, size=16 * BLOCK).take(16)
         assert silent.is_evicted
@@ -608,7 +689,7 @@ def test_a_silent_upload_that_holds_little_is_evicted_when_nothing_else_can_help
 
 def test_nobody_is_looked_at_while_nobody_waits() -> None:
     async def scenario() -> None:
-        budget = ByteBudget(16 * BLOCK, block=BLOCK, patience=PATIENCE)
+        budget = ByteBudget(16 * BLOCK, block=BLOCK, growth=1, patience=PATIENCE)
         holders = await held_by(budget, 8, 5)
         waits = Holder(budget).waits()
         await asyncio.sleep(1)

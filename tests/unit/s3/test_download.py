@@ -213,7 +213,7 @@ async def test_memory_that_becomes_free_is_used_and_memory_that_is_wanted_is_lef
     blocks: list[bytearray] = []
 
     async def upload() -> None:
-        account = reading.budget.account(short=lambda: None, evicted=lambda: None)
+        account = reading.budget.account(short=lambda: None, evicted=lambda: None, filled=lambda: 0)
         account.begin(wanted, wanted)
         taken.append(account)
         blocks.append(await account.take())

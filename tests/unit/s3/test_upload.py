@@ -43,7 +43,7 @@ BLOCK = 24
 
 
 def budget_of(total: int) -> ByteBudget:
-    return ByteBudget(total, block=BLOCK)
+    return ByteBudget(total, block=BLOCK, growth=1)
 
 
 def content(size: int) -> bytes:

@@ -24,7 +24,7 @@ def small_parts_can_be_sent_early(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def budget_of(blocks: int) -> ByteBudget:
-    return ByteBudget(blocks * BLOCK, block=BLOCK, patience=PATIENCE)
+    return ByteBudget(blocks * BLOCK, block=BLOCK, growth=1, patience=PATIENCE)
 
 
 def upload_of(fake: FakeS3, budget: ByteBudget, key: str = "k", *, equal_parts: bool = False) -> Upload:

@@ -616,7 +616,7 @@ async def test_a_failed_upload_is_aborted_without_a_trace(scene: Scene) -> None:
 
 
 async def test_an_upload_that_lost_its_memory_was_too_slow(scene: Scene) -> None:
-    store = S3Store(scene.client, ByteBudget(64 * KIB, block=16 * KIB, patience=0), part_size=64 * KIB)
+    store = S3Store(scene.client, ByteBudget(64 * KIB, block=16 * KIB, growth=1, patience=0), part_size=64 * KIB)
     silent, other = store.open_write("silent"), store.open_write("other")
     told = asyncio.Event()
     silent.on_broken(told.set)
