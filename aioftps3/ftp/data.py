@@ -18,20 +18,19 @@ import enum
 import socket
 import ssl
 import struct
-import threading
 from collections.abc import Callable
 
 from aioftps3.ftp.keepalive import keep_alive
+from aioftps3.ftp.receiving import received
 from aioftps3.ftp.tlsengine import ClearText, TlsEngine
 
 __all__ = ("DataConnection", "DataLost", "DataStalled", "StreamEnd")
 
-_RECEIVE_BYTES = 512 * 1024
-"""Bytes taken from the socket at once (measured: half as much costs 5 % more CPU), which is about what a loop turn
-decrypts and hashes in a millisecond; and the most that is held for somebody who does not want it yet."""
+_LEAST_AHEAD_BYTES = 16 * 1024
+"""Taken although as much as may be held is held, because a socket that is not paused has to be read."""
 
-_LEAST_RECEIVE_BYTES = 16 * 1024
-"""Taken even then, because a socket that is not paused has to be read."""
+_SURELY_DATA_BYTES = 64 * 1024
+"""When more than this waits to be decrypted, there is data among it: TLS's own messages are smaller than a record."""
 
 _LOOK_AHEAD_BYTES = 16 * 1024
 """Bytes decrypted to find out whether there are any: a TLS record's most."""
@@ -118,17 +117,6 @@ class _Pace:
         self._timer = self._loop.call_later(left, self._look)
 
 
-class _ReceiveBuffer(threading.local):
-    """Where sockets are read into. A loop hands each piece on before it reads the next, so that one a thread is enough,
-    and a connection that waits holds none."""
-
-    def __init__(self) -> None:
-        self.view = memoryview(bytearray(_RECEIVE_BYTES))
-
-
-_received = _ReceiveBuffer()
-
-
 class DataConnection(asyncio.BufferedProtocol):
     """A data connection after its accept; made by `open` only."""
 
@@ -191,10 +179,11 @@ class DataConnection(asyncio.BufferedProtocol):
             self._transport = transport
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002  # the interface has it; a socket has no hint
-        return _received.view[: max(_RECEIVE_BYTES - self._codec.pending, _LEAST_RECEIVE_BYTES)]
+        return received.view[: max(received.share - self._codec.pending, _LEAST_AHEAD_BYTES)]
 
     def buffer_updated(self, nbytes: int) -> None:
-        self._codec.receive(_received.view[:nbytes])
+        received.used(self._loop)
+        self._codec.receive(received.view[:nbytes])
         if self._handshake is not None and not self._handshake.done():
             self._go_on_with_handshake(self._handshake)
         elif self._sends:
@@ -270,11 +259,13 @@ class DataConnection(asyncio.BufferedProtocol):
             raise DataLost(f"data connection lost: {self._error or 'reset by the client'}") from self._error
 
     async def ready(self) -> bool:
-        """Wait until there are bytes for `read_into`; False at the end of the stream (see `end`).
+        """Wait until something has come for `read_into`; False at the end of the stream (see `end`).
 
         Raises DataLost on a reset and DataStalled when the peer sends next to nothing for the stall timeout.
         """
         while not self._ahead:
+            if self._end is StreamEnd.OPEN and self._codec.pending > _SURELY_DATA_BYTES:
+                break
             self.check()
             if self._end is not StreamEnd.OPEN:
                 return False
@@ -289,7 +280,8 @@ class DataConnection(asyncio.BufferedProtocol):
         return True
 
     def read_into(self, room: memoryview) -> int:
-        """Put what has been received into ``room``, as far as it goes; the number of bytes, at least 1 after `ready`.
+        """Put what has been received into ``room``, as far as it goes; the number of bytes, 0 when what has come is
+        TLS's own.
 
         Raises DataLost when it is no valid TLS.
         """

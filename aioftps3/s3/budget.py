@@ -44,9 +44,11 @@ only as it comes. Also how often it is looked, while somebody waits, whether a p
 SMALLEST_BLOCK_BYTES = 256 * 1024
 
 BLOCK_GROWTH = 4
-"""How many smallest blocks the largest has. Blocks grow while each is filled before a promise would have lapsed, and are the
-smallest again after that: 1 MiB instead of 256 KiB takes 7 % off an upload's CPU, and would be too much for one that
-trickles."""
+"""How many smallest blocks the largest has: what is sent at once is one block, and larger ones cost less CPU."""
+
+BLOCK_SHARE = 8
+"""How many blocks of one size a part has when larger ones come: what it takes is never more than a quarter above what
+has come."""
 
 SILENT_SHARE = 4
 """Silent uploads may keep this fraction of the budget as long as parts of others are on their way: then it is S3 that
@@ -365,7 +367,6 @@ class Account:
         self.is_sealed = False
         """Whether all bytes have come; it then waits for something else than its client."""
         self._size = 0
-        self._grown_block = budget.block
         self._mark = 0
         self._closed: S3Error | None = None
 
@@ -382,12 +383,10 @@ class Account:
     @property
     def next_block(self) -> int:
         """Bytes of the block that the part takes next."""
-        return min(self._wanted_block, self.need or self._size - self.filling)
-
-    @property
-    def _wanted_block(self) -> int:
-        is_brisk = asyncio.get_running_loop().time() - self.taken_at <= LAPSE_SECONDS
-        return self._grown_block if is_brisk else self._budget.block
+        block = self._budget.block
+        while block < self._budget.largest_block and self.filling >= BLOCK_SHARE * block:
+            block *= 2
+        return min(block, self.need or self._size - self.filling)
 
     @property
     def is_waiting(self) -> bool:
@@ -406,7 +405,6 @@ class Account:
 
     def took(self, now: float) -> None:
         """Hear that it was granted a block, which means that the one before has been filled."""
-        self._grown_block = min(2 * self._wanted_block, self._budget.largest_block)
         self.taken_at = self.moved_at = now
         self._mark = self._came()
 

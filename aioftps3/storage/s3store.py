@@ -392,8 +392,12 @@ class _Writer:
         self._uploaded = uploaded
 
     async def room(self) -> memoryview:
-        with self._errors():
+        try:
             return await self._upload.room()
+        except s3errors.S3Error:
+            # Asked for each piece, so that only an error costs anything.
+            with self._errors():
+                raise
 
     def filled(self, count: int) -> None:
         self._upload.filled(count)

@@ -112,7 +112,12 @@ part_sizes = st.tuples(st.integers(1, 40), st.integers(1, 40)).map(lambda pair: 
     cancelled=st.lists(st.tuples(st.integers(0, 11), st.floats(0, 20)), max_size=4),
 )
 def test_uploads_that_go_on_sending_all_finish_whatever_their_sizes_and_their_order(
-    total: int, block: int, growth: int, uploads: list[list[tuple[int, int]]], seed: int, cancelled: list[tuple[int, float]]
+    total: int,
+    block: int,
+    growth: int,
+    uploads: list[list[tuple[int, int]]],
+    seed: int,
+    cancelled: list[tuple[int, float]],
 ) -> None:
     async def run() -> None:
         chance = random.Random(seed)

@@ -15,6 +15,7 @@ import pytest
 
 from aioftps3.ftp import data as data_module
 from aioftps3.ftp.data import DataConnection, DataLost, DataStalled, StreamEnd
+from aioftps3.ftp.receiving import RECEIVE_BYTES
 from tests.support.ftp_session import (
     HOST,
     Wire,
@@ -114,7 +115,7 @@ async def test_a_slow_consumer_pauses_the_sender_and_loses_nothing(kind: ssl.TLS
         sending = asyncio.create_task(send())
         while await moves(lambda: sent):
             assert not sending.done()
-        assert connection._codec.pending <= data_module._RECEIVE_BYTES + data_module._LEAST_RECEIVE_BYTES
+        assert connection._codec.pending <= RECEIVE_BYTES + data_module._LEAST_AHEAD_BYTES
         assert sent < len(content), "the sender was not slowed down"
         received = bytearray()
         while chunk := await read_some(connection):
@@ -127,7 +128,7 @@ async def test_a_slow_consumer_pauses_the_sender_and_loses_nothing(kind: ssl.TLS
 
 @kinds
 async def test_an_end_that_arrives_while_reading_is_paused_is_seen_after_the_data(kind: ssl.TLSVersion | None) -> None:
-    content = noise(2 * data_module._RECEIVE_BYTES + 100_000)
+    content = noise(2 * RECEIVE_BYTES + 100_000)
     async with a_pair(kind) as (connection, wire):
         await wire.send(content)
         await wire.end_in_order()

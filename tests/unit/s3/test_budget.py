@@ -483,41 +483,28 @@ async def test_blocks_are_used_again_and_never_kept_beyond_the_total() -> None:
 # -- the sizes of blocks --------------------------------------------------------------------------------------------
 
 
-def test_blocks_grow_while_each_is_filled_quickly_and_are_small_again_after_a_pause() -> None:
+def test_blocks_grow_with_what_has_come_of_a_part() -> None:
     async def scenario() -> None:
         budget = ByteBudget(100 * BLOCK, block=BLOCK, growth=4)
-        holder = Holder(budget, size=50 * BLOCK)
-        await holder.take(5)
-        await asyncio.sleep(2 * LAPSE_SECONDS)
-        await holder.take(3)
-        assert [len(block) // BLOCK for block in holder.blocks] == [1, 2, 4, 4, 4, 1, 2, 4]
-        assert budget.in_use == 22 * BLOCK
-
-    run_in_virtual_time(scenario())
-
-
-def test_a_part_that_goes_on_quickly_begins_with_a_large_block() -> None:
-    async def scenario() -> None:
-        budget = ByteBudget(100 * BLOCK, block=BLOCK, growth=4)
-        holder = Holder(budget, size=11 * BLOCK)
-        await holder.take(4)
-        holder.send()
-        await holder.take(2)
-        assert [len(block) // BLOCK for block in holder.sent[0]] == [1, 2, 4, 4]
-        assert [len(block) // BLOCK for block in holder.blocks] == [4, 4]
+        holder = Holder(budget, size=31 * BLOCK)
+        for _ in range(2):
+            await holder.take(16)
+            assert [len(block) // BLOCK for block in holder.blocks] == [1] * 8 + [2] * 4 + [4] * 3 + [3]
+            holder.send()
+        assert budget.in_use == 62 * BLOCK
 
     run_in_virtual_time(scenario())
 
 
 def test_blocks_never_exceed_what_is_promised_to_a_part() -> None:
     async def scenario() -> None:
-        budget = ByteBudget(12 * BLOCK, block=BLOCK, growth=4)
-        holder, other = Holder(budget, size=12 * BLOCK, least=5 * BLOCK), Holder(budget, size=7 * BLOCK)
-        await holder.take(2)
-        await other.take(3)
+        budget = ByteBudget(30 * BLOCK, block=BLOCK, growth=4)
+        holder, other = Holder(budget, size=30 * BLOCK, least=9 * BLOCK), Holder(budget, size=21 * BLOCK)
+        await holder.take(8)
+        await other.take()
         await holder.take()
-        assert [len(block) // BLOCK for block in holder.blocks] == [1, 2, 2]
-        assert budget.in_use == budget.total
+        assert [len(block) // BLOCK for block in holder.blocks] == [1] * 9
+        assert budget.in_use == 10 * BLOCK
 
     run_in_virtual_time(scenario())
 
@@ -525,14 +512,14 @@ def test_blocks_never_exceed_what_is_promised_to_a_part() -> None:
 def test_a_block_of_any_size_is_used_again() -> None:
     async def scenario() -> None:
         budget = ByteBudget(100 * BLOCK, block=BLOCK, growth=4)
-        holder = Holder(budget, size=7 * BLOCK)
-        await holder.take(3)
+        holder = Holder(budget, size=10 * BLOCK)
+        await holder.take(9)
         before = list(holder.blocks)
         holder.send()
         holder.returned()
-        assert budget.idle == 7 * BLOCK
-        await holder.take()
-        assert holder.blocks[0] is before[2]
+        assert budget.idle == 10 * BLOCK
+        await holder.take(9)
+        assert {id(block) for block in holder.blocks} == {id(block) for block in before}
 
     run_in_virtual_time(scenario())
 
@@ -644,7 +631,8 @@ def test_an_upload_that_fills_a_large_block_slowly_is_not_evicted(comes: int) ->
     async def scenario() -> None:
         budget = ByteBudget(16 * BLOCK, block=BLOCK, growth=4, patience=PATIENCE)
         holder = Holder(budget, size=14 * BLOCK)
-        await holder.take(3)
+        await holder.take(9)
+        assert len(holder.blocks[-1]) == 2 * BLOCK
 
         async def slowly() -> None:
             for _ in range(4):
