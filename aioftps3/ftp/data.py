@@ -129,6 +129,7 @@ class DataConnection(asyncio.BufferedProtocol):
         self._transport: asyncio.Transport | None = None
         self._handshake: asyncio.Future[None] | None = None if tls is None else self._loop.create_future()
         self._ahead = b""
+        self._receives = False
         self._sends = False
         self._finished = False
         self._reading_paused = False
@@ -177,13 +178,14 @@ class DataConnection(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         if isinstance(transport, asyncio.Transport):
             self._transport = transport
+            self._receives = True
+            received.enter()
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002  # the interface has it; a socket has no hint
-        return received.view[: max(received.share - self._codec.pending, _LEAST_AHEAD_BYTES)]
+        return received.room(max(received.share - self._codec.pending, _LEAST_AHEAD_BYTES))
 
     def buffer_updated(self, nbytes: int) -> None:
-        received.used(self._loop)
-        self._codec.receive(received.view[:nbytes])
+        self._codec.receive(received.room(nbytes))
         if self._handshake is not None and not self._handshake.done():
             self._go_on_with_handshake(self._handshake)
         elif self._sends:
@@ -209,6 +211,7 @@ class DataConnection(asyncio.BufferedProtocol):
         self._error = self._error or exc
         for pace in (self._receiving, self._sending):
             pace.stop()
+        self._leave()
         if self._timer is not None:
             self._timer.cancel()
         if not self._closed.done():
@@ -301,6 +304,7 @@ class DataConnection(asyncio.BufferedProtocol):
         """From now on bytes go out only, and a client that closes its end has gone. `write` does it too."""
         if not self._sends:
             self._sends = True
+            self._leave()
             self._drop_received()
             self._resume_reading()
 
@@ -431,6 +435,12 @@ class DataConnection(asyncio.BufferedProtocol):
                 transport.abort()
                 return
         self._timer = self._loop.call_later(_PROBE_SECONDS, self._probe)
+
+    def _leave(self) -> None:
+        """It takes no more of what there is to receive for all."""
+        if self._receives:
+            self._receives = False
+            received.leave()
 
     def _drop_received(self) -> None:
         """While we send, the peer has nothing to say but TLS's own messages, and that it goes."""

@@ -1,10 +1,10 @@
 """Where data connections receive into, and how much each may take at once.
 
 What stays true: a turn of the loop receives so little that whoever waits for a reply waits milliseconds, however many
-clients send at the same time; and a connection that waits for its client holds no memory here.
+clients send at the same time; so little is held for those whose upload waits; and a connection that waits for its
+client holds no memory here.
 """
 
-import asyncio
 import threading
 
 __all__ = ("received",)
@@ -14,8 +14,7 @@ RECEIVE_BYTES = 1024 * 1024
 millisecond and a half; and the most that is held for somebody who does not want it yet."""
 
 TURN_BYTES = 4 * 1024 * 1024
-"""Bytes taken in one turn of the loop from all sockets together, as far as the least for each allows: with many at once
-each gets less, and whoever waits for a reply waits milliseconds."""
+"""Bytes taken in one turn of the loop from all sockets together, as far as the least for each allows."""
 
 LEAST_RECEIVE_BYTES = 128 * 1024
 """Taken from each of many; with less, the work for each piece costs more than its bytes."""
@@ -25,24 +24,30 @@ class ReceiveBuffer(threading.local):
     """A buffer for each thread: its loop hands every piece on before it reads the next."""
 
     def __init__(self) -> None:
-        self.view = memoryview(bytearray(RECEIVE_BYTES))
-        self.share = RECEIVE_BYTES
-        """Bytes that a connection may take now, by the number of those that took some in the last turn of the loop."""
+        self._view = memoryview(bytearray(RECEIVE_BYTES))
         self._connections = 0
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._share = RECEIVE_BYTES
 
-    def used(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Hear that a connection took some."""
-        if not self._connections or loop is not self._loop:
-            self._loop = loop
-            self._connections = 0
-            # Called before the next turn reads anything.
-            loop.call_soon(self._end_turn)
-        self._connections += 1
+    @property
+    def share(self) -> int:
+        """Bytes that a connection may take at once."""
+        return self._share
 
-    def _end_turn(self) -> None:
-        self.share = max(min(TURN_BYTES // self._connections, RECEIVE_BYTES), LEAST_RECEIVE_BYTES)
-        self._connections = 0
+    def room(self, size: int) -> memoryview:
+        """The first ``size`` bytes of the buffer: to receive into, and then what was received."""
+        return self._view[:size]
+
+    def enter(self) -> None:
+        """One more connection receives."""
+        self._divide(self._connections + 1)
+
+    def leave(self) -> None:
+        """One connection less receives."""
+        self._divide(self._connections - 1)
+
+    def _divide(self, connections: int) -> None:
+        self._connections = connections
+        self._share = max(min(TURN_BYTES // max(connections, 1), RECEIVE_BYTES), LEAST_RECEIVE_BYTES)
 
 
 received = ReceiveBuffer()

@@ -15,7 +15,7 @@ import pytest
 
 from aioftps3.ftp import data as data_module
 from aioftps3.ftp.data import DataConnection, DataLost, DataStalled, StreamEnd
-from aioftps3.ftp.receiving import RECEIVE_BYTES
+from aioftps3.ftp.receiving import RECEIVE_BYTES, TURN_BYTES, received
 from tests.support.ftp_session import (
     HOST,
     Wire,
@@ -117,13 +117,32 @@ async def test_a_slow_consumer_pauses_the_sender_and_loses_nothing(kind: ssl.TLS
             assert not sending.done()
         assert connection._codec.pending <= RECEIVE_BYTES + data_module._LEAST_AHEAD_BYTES
         assert sent < len(content), "the sender was not slowed down"
-        received = bytearray()
+        came = bytearray()
         while chunk := await read_some(connection):
-            received += chunk
+            came += chunk
             for _ in range(3):
                 await asyncio.sleep(0)
         await sending
-        assert sha256(bytes(received)) == sha256(content)
+        assert sha256(bytes(came)) == sha256(content)
+
+
+@kinds
+async def test_connections_share_what_a_turn_receives_while_they_receive(kind: ssl.TLSVersion | None) -> None:
+    async with a_pair(kind):
+        for _ in range(7):
+            received.enter()
+        try:
+            assert received.share == TURN_BYTES // 8
+            async with a_pair(kind) as (second, _), a_pair(kind) as (third, _):
+                assert received.share == TURN_BYTES // 10
+                second.abort()
+                await second.wait_closed(5)
+                third.begin_sending()
+                assert received.share == TURN_BYTES // 8
+        finally:
+            for _ in range(7):
+                received.leave()
+    assert received.share == RECEIVE_BYTES
 
 
 @kinds
