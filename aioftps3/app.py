@@ -13,11 +13,10 @@ What must stay true:
 import asyncio
 import contextlib
 import logging
-import signal
 import socket
 import ssl
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
@@ -27,10 +26,11 @@ from aioftps3 import checks, logs, process
 from aioftps3 import sweep as sweeping
 from aioftps3.auth import Authenticator, EnvironmentUser, FailureThrottle, ThrottledAuthenticator, User
 from aioftps3.auth.passwords import PREFIX as HASH_PREFIX
-from aioftps3.certificates import as_file, fingerprint, make_self_signed
+from aioftps3.certificates import make_self_signed
 from aioftps3.ftp.config import FtpConfig, RequireTls, UploadEnd
 from aioftps3.ftp.hashing import HASHES
 from aioftps3.ftp.server import FtpsServer
+from aioftps3.keypair import EncryptedKey, KeyPair, reason
 from aioftps3.s3 import digests
 from aioftps3.s3.budget import ByteBudget
 from aioftps3.s3.checksums import chosen_algorithm
@@ -44,10 +44,11 @@ from aioftps3.s3.remote_credentials import Source, chosen_source
 from aioftps3.s3.retry import NO_RETRIES
 from aioftps3.s3.transport import AiohttpTransport, Transport
 from aioftps3.settings import Fault, Settings, SettingsError
+from aioftps3.signals import Signals
 from aioftps3.storage import EmptiedDirectories, Moves, PathLocks, Tree
 from aioftps3.storage.s3store import LOOKS_IN_FLIGHT, S3Store
 from aioftps3.storage.times import KnownTimes
-from aioftps3.tls import server_context
+from aioftps3.tls import ServerTls
 
 __all__ = ("StartError", "check", "ready_line", "run", "serve", "sweep")
 
@@ -95,7 +96,7 @@ async def serve(settings: Settings, announce: Callable[[Addresses], None]) -> in
     loop = asyncio.get_running_loop()
     process.refuse_unsupported(loop)
     async with contextlib.AsyncExitStack() as stack:
-        signals = stack.enter_context(_Signals(loop).installed())
+        signals = stack.enter_context(Signals(loop).installed())
         tls = load_tls(settings)
         transport = s3_transport(settings)
         stack.push_async_callback(transport.close)
@@ -211,34 +212,30 @@ def ftp_config(settings: Settings, hashes: Sequence[str] = ()) -> FtpConfig:
     )
 
 
-def load_tls(settings: Settings) -> ssl.SSLContext:
+def load_tls(settings: Settings) -> ServerTls:
     """TLS from the configured certificate, or from one made now. Raises SettingsError."""
+    highest = {"1.3": ssl.TLSVersion.TLSv1_3, "1.2": ssl.TLSVersion.TLSv1_2}[settings.tls_max_version]
     if settings.tls_cert is None:
         made = make_self_signed(_own_names(settings.public_host), now=datetime.now(UTC))
         log.warning(
             "AIOFTPS3_TLS_CERT is not set: a self-signed certificate is used, which is new at every start; "
             "its SHA-256 fingerprint is %s",
-            fingerprint(made.certificate),
+            made.fingerprint,
         )
-        with as_file(made.pem) as path:
-            return server_context(path, highest=_highest_tls(settings))
-    key = settings.tls_key or settings.tls_cert
+        return ServerTls(made, highest=highest)
     try:
-        if b"ENCRYPTED" in key.read_bytes():
-            raise SettingsError([Fault("AIOFTPS3_TLS_KEY", "is encrypted; right would be a key without a passphrase")])
-        context = server_context(settings.tls_cert, settings.tls_key, highest=_highest_tls(settings))
-        log.info(
-            "certificate %s, SHA-256 fingerprint %s", settings.tls_cert, fingerprint(settings.tls_cert.read_bytes())
+        pair = KeyPair.load(settings.tls_cert, settings.tls_key)
+        tls = ServerTls(pair, highest=highest)
+    except EncryptedKey as error:
+        fault = Fault("AIOFTPS3_TLS_KEY", "is encrypted; right would be a key without a passphrase")
+        raise SettingsError([fault]) from error
+    except OSError as error:  # ssl.SSLError is an OSError
+        text = (
+            f"and its key cannot be used ({reason(error)}); right would be a PEM certificate chain and its private key"
         )
-    except (OSError, ValueError) as error:
-        reason = error.reason if isinstance(error, ssl.SSLError) and error.reason else type(error).__name__
-        text = f"and its key cannot be used ({reason}); right would be a PEM certificate chain and its private key"
         raise SettingsError([Fault("AIOFTPS3_TLS_CERT", text)]) from error
-    return context
-
-
-def _highest_tls(settings: Settings) -> ssl.TLSVersion:
-    return {"1.3": ssl.TLSVersion.TLSv1_3, "1.2": ssl.TLSVersion.TLSv1_2}[settings.tls_max_version]
+    log.info("certificate %s, SHA-256 fingerprint %s, %s", settings.tls_cert, pair.fingerprint, pair.expiry)
+    return tls
 
 
 def authenticator(settings: Settings) -> Authenticator:
@@ -357,41 +354,7 @@ def warn_about_choices(settings: Settings) -> None:
 # -- watching and stopping ----------------------------------------------------------------------------------------
 
 
-_ENDING = (signal.SIGTERM, signal.SIGINT)
-
-
-class _Signals:
-    """Counts SIGTERM and SIGINT."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-        self._events = (asyncio.Event(), asyncio.Event())
-
-    @contextlib.contextmanager
-    def installed(self) -> Iterator["_Signals"]:
-        """Catch them inside the block, and ignore them behind it: all is done then, but the process still ends."""
-        for number in _ENDING:
-            self._loop.add_signal_handler(number, self._caught, number)
-        try:
-            yield self
-        finally:
-            signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
-            for number in _ENDING:
-                self._loop.remove_signal_handler(number)
-                signal.signal(number, signal.SIG_IGN)
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
-
-    async def wait(self, count: int) -> None:
-        """Until this many have come; 1 or 2."""
-        await self._events[count - 1].wait()
-
-    def _caught(self, number: signal.Signals) -> None:
-        first, second = self._events
-        (second if first.is_set() else first).set()
-        log.info("%s received", number.name)
-
-
-async def _drained(server: FtpsServer, grace_seconds: float, signals: _Signals) -> bool:
+async def _drained(server: FtpsServer, grace_seconds: float, signals: Signals) -> bool:
     """Drain until all is done, the grace is over, or a second signal comes; False when that cuts transfers off.
 
     Behind the last transfer the drain takes another second at most: for clients that do not close their connections.

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from aioftps3 import app, process, settings
-from aioftps3.certificates import fingerprint, make_self_signed
+from aioftps3.certificates import make_self_signed
 from aioftps3.embedded import EmbeddedError, EmbeddedS3
 
 __all__ = ("run",)
@@ -68,7 +68,7 @@ async def _serve(directory: Path | None, say: Callable[[str], None]) -> int:
             data_ports=data_ports,
             password=secrets.token_hex(PASSWORD_BYTES),
             certificate=certificate,
-            fingerprint=fingerprint(made.certificate),
+            fingerprint=made.fingerprint,
             directory=directory,
         )
         async with contextlib.AsyncExitStack() as stack:

@@ -328,8 +328,8 @@ class Settings(BaseModel):
         _parsed(values.switch),
         Opt(
             "AIOFTPS3_REQUIRE_TLS_RESUMPTION",
-            "Refuse encrypted data connections that do not resume a TLS session of the daemon's. Keeps out strangers "
-            "behind the same address, and [clients that do not resume](clients.md#tls-sessions).",
+            "Refuse encrypted data connections that do not resume a TLS session of their own control connection. Keeps "
+            "out strangers behind the same address, and [clients that do not resume](clients.md#tls-sessions).",
         ),
     ] = False
     allow_foreign_data_peer: Annotated[

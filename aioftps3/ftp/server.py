@@ -29,6 +29,7 @@ from aioftps3.ftp.replies import Reply
 from aioftps3.ftp.session import Session, SessionParts
 from aioftps3.ftp.users import UserManager
 from aioftps3.storage.tree import Tree
+from aioftps3.tls import ServerTls
 
 __all__ = ("FtpsServer",)
 
@@ -63,7 +64,7 @@ class FtpsServer(aioftp.Server):
         self,
         config: FtpConfig,
         *,
-        tls: ssl.SSLContext,
+        tls: ServerTls,
         authenticator: accounts.Authenticator,
         open_tree: Callable[[accounts.User], Tree],
         session_scope: Callable[[str], AbstractContextManager[object]] = contextlib.nullcontext,
@@ -223,11 +224,11 @@ class FtpsServer(aioftp.Server):
         channel = ControlChannel(reader, writer, write_timeout=self.config.stall_timeout)
         peer, local = (str((writer.get_extra_info(name) or ("", 0))[0]) for name in ("peername", "sockname"))
         try:
-            if implicit:
-                await self._start_implicit_tls(channel, peer)
             connection = Connection(client_host=peer, server_host=local, socket_timeout=self.config.stall_timeout)
             connection.path_io = self.path_io_factory(timeout=None, connection=connection)
             session = Session(self._parts, channel, connection, peer=peer, local=local, implicit=implicit)
+            if implicit:
+                await self._start_implicit_tls(session)
             dispatcher = Dispatcher(session, self._commands)
             task = asyncio.current_task()
             if task in self._sessions:
@@ -255,27 +256,27 @@ class FtpsServer(aioftp.Server):
         """The port that is listened on, 0 if none is."""
         return next((port for found, _, port in self.addresses if found == kind), 0)
 
-    async def _start_implicit_tls(self, channel: ControlChannel, peer: str) -> None:
+    async def _start_implicit_tls(self, session: Session) -> None:
         """The handshake that opens an implicit-TLS connection. Raises ControlLost."""
         try:
-            await channel.start_tls(self._parts.tls, None, timeout=self.config.tls_handshake_timeout)
+            await session.channel.start_tls(session.tls, None, timeout=self.config.tls_handshake_timeout)
         except ControlLost as error:
             cause = error.__cause__
             if isinstance(cause, ssl.SSLError) and cause.reason in _CLIENT_HELLO_HINTS:
                 logger.warning(
                     "clear text from %s on the implicit-TLS port %d: explicit TLS (AUTH TLS) is on port %d",
-                    peer,
+                    session.peer,
                     self._port("implicit"),
                     self._port("explicit"),
                 )
             elif isinstance(cause, TimeoutError):  # what clients of explicit TLS do: they wait for a greeting
                 logger.warning(
                     "no TLS handshake from %s on the implicit-TLS port %d in %g s: explicit TLS is on port %d",
-                    peer,
+                    session.peer,
                     self._port("implicit"),
                     self.config.tls_handshake_timeout,
                     self._port("explicit"),
                 )
             else:
-                logger.info("TLS handshake with %s failed: %s", peer, cause)
+                logger.info("TLS handshake with %s failed: %s", session.peer, cause)
             raise

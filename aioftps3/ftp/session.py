@@ -9,6 +9,7 @@ import time
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import PurePosixPath
 from typing import Protocol, cast
 
@@ -24,6 +25,7 @@ from aioftps3.ftp.pathio import S3PathIO
 from aioftps3.ftp.replies import Reply, ReplyError, printable
 from aioftps3.storage import paths
 from aioftps3.storage.tree import Entry
+from aioftps3.tls import ServerTls
 
 __all__ = ("MAX_LOGIN_TRIES", "MAX_WAITING_COMMANDS", "DataEndpoint", "Session", "SessionParts", "Transfer")
 
@@ -83,7 +85,7 @@ class SessionParts:
     """What all sessions of a server share."""
 
     config: FtpConfig
-    tls: ssl.SSLContext
+    tls: ServerTls
     users: aioftp.AbstractUserManager
     ports: PortPool
     features: tuple[str, ...]
@@ -137,6 +139,14 @@ class Session:
         """Lines that came during a transfer and are not answered yet."""
         self.closing = False
         """Set by QUIT: the session ends when the command has been answered."""
+
+    @cached_property
+    def tls(self) -> ssl.SSLContext:
+        """The context for its control and its data connections, the same from its first connection to its last.
+
+        Where resumption is required it is the session's own: else whoever has a session of his own could resume that.
+        """
+        return self.parts.tls.session_context(apart=self.config.require_tls_resumption)
 
     @property
     def watched(self) -> bool:

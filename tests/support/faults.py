@@ -47,7 +47,7 @@ from tests.support.ftp_session import (
     Wire,
     client_context,
     open_sockets,
-    server_context,
+    server_tls,
     settle,
 )
 from tests.support.proxy import Proxy
@@ -276,7 +276,7 @@ async def fault_scene(
         ftp = {"hosts": (HOST,), "port": 0, "implicit_port": 0, "data_ports": _spare_ports(DATA_PORTS), **config}
         server = FtpsServer(
             FtpConfig(require_tls=require_tls, **ftp),
-            tls=server_context(),
+            tls=server_tls(),
             authenticator=EnvironmentUser(LOGIN, PASSWORD),
             open_tree=lambda _: scenes[0].tree,
         )

@@ -20,14 +20,14 @@ from pathlib import Path
 from typing import Any
 
 from aioftps3.auth.users import Authenticator, EnvironmentUser
-from aioftps3.certificates import as_file, make_self_signed
+from aioftps3.certificates import make_self_signed
 from aioftps3.ftp.config import FtpConfig, RequireTls
 from aioftps3.ftp.data import DataConnection
 from aioftps3.ftp.server import FtpsServer
 from aioftps3.storage.locks import PathLocks
 from aioftps3.storage.store import ObjectInfo
 from aioftps3.storage.tree import Tree
-from aioftps3.tls import server_context as context_from
+from aioftps3.tls import ServerTls
 from tests.support.memory_store import MemoryStore
 
 HOST = "127.0.0.1"
@@ -42,11 +42,14 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 @functools.cache
-def server_context() -> ssl.SSLContext:
+def server_tls() -> ServerTls:
     """The server's TLS with a certificate that all tests share."""
-    made = make_self_signed([HOST], now=datetime.datetime.now(datetime.UTC))
-    with as_file(made.pem) as path:
-        return context_from(path)
+    return ServerTls(make_self_signed([HOST], now=datetime.datetime.now(datetime.UTC)))
+
+
+def server_context() -> ssl.SSLContext:
+    """What its sessions get."""
+    return server_tls().session_context()
 
 
 def client_context(version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3) -> ssl.SSLContext:
@@ -557,7 +560,7 @@ async def running_server(
     *,
     store: FtpStore | None = None,
     authenticator: Authenticator | None = None,
-    tls: ssl.SSLContext | None = None,
+    tls: ServerTls | None = None,
     version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3,
 ) -> AsyncIterator[Running]:
     """A server over a store; at the end every client vanishes, and nothing of the server may be left."""
@@ -567,7 +570,7 @@ async def running_server(
     tasks, sockets = asyncio.all_tasks(), open_sockets()
     server = FtpsServer(
         config,
-        tls=tls or server_context(),
+        tls=tls or server_tls(),
         authenticator=authenticator or EnvironmentUser(LOGIN, PASSWORD),
         open_tree=lambda _: tree,
     )

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives import serialization
 
 from aioftps3 import app
 from aioftps3.auth import User
-from aioftps3.certificates import fingerprint, make_self_signed
+from aioftps3.certificates import make_self_signed
 from aioftps3.embedded import Answer, Call, EmbeddedS3, Proceed, Refusal
 from aioftps3.ftp.config import FtpConfig, RequireTls, UploadEnd
 from aioftps3.options import Settings
@@ -476,7 +476,7 @@ def test_a_certificate_may_hold_its_key(tmp_path: Path, caplog: pytest.LogCaptur
     (tmp_path / "both.pem").write_bytes(made.pem)
     with caplog.at_level(logging.INFO):
         app.load_tls(load({**README, "AIOFTPS3_TLS_CERT": str(tmp_path / "both.pem")}))
-    assert fingerprint(made.certificate) in caplog.text
+    assert f"SHA-256 fingerprint {made.fingerprint}, {made.expiry}" in caplog.text
 
 
 @pytest.mark.parametrize(("text", "highest"), [("", "TLSv1_3"), ("1.3", "TLSv1_3"), ("1.2", "TLSv1_2")])
@@ -484,7 +484,7 @@ def test_the_highest_version_of_tls_is_chosen(text: str, highest: str, tmp_path:
     (tmp_path / "both.pem").write_bytes(make_self_signed(["localhost"], now=datetime.now(UTC)).pem)
     for certificate in ("", str(tmp_path / "both.pem")):
         given = {"AIOFTPS3_TLS_MAX_VERSION": text, "AIOFTPS3_TLS_CERT": certificate}
-        assert app.load_tls(load({**README, **given})).maximum_version is ssl.TLSVersion[highest]
+        assert app.load_tls(load({**README, **given})).session_context().maximum_version is ssl.TLSVersion[highest]
 
 
 def test_a_key_of_another_certificate_is_a_fault_of_the_settings(tmp_path: Path) -> None:

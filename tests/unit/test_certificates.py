@@ -1,4 +1,3 @@
-import hashlib
 import socket
 import ssl
 import threading
@@ -9,47 +8,36 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from aioftps3.certificates import SelfSigned, fingerprint, make_self_signed
+from aioftps3.certificates import make_self_signed
+from aioftps3.keypair import KeyPair
 
 NOW = datetime.now(UTC)
 
 
 @pytest.fixture(scope="module")
-def made() -> SelfSigned:
+def made() -> KeyPair:
     return make_self_signed(["localhost", "127.0.0.1", "::1"], now=NOW)
 
 
-def test_the_key_is_p256_and_not_in_the_repr(made: SelfSigned) -> None:
+def test_the_key_is_p256_and_not_in_the_repr(made: KeyPair) -> None:
     key = x509.load_pem_x509_certificate(made.certificate).public_key()
     assert isinstance(key, ec.EllipticCurvePublicKey)
     assert key.curve.name == "secp256r1"
     assert "PRIVATE" not in repr(made)
 
 
-def test_it_is_valid_from_a_day_ago_for_about_a_year(made: SelfSigned) -> None:
+def test_it_is_valid_from_a_day_ago_for_about_a_year(made: KeyPair) -> None:
     certificate = x509.load_pem_x509_certificate(made.certificate)
     assert certificate.not_valid_before_utc <= NOW - timedelta(hours=23)
     assert timedelta(days=300) < certificate.not_valid_after_utc - NOW < timedelta(days=398)
 
 
-def test_two_certificates_differ(made: SelfSigned) -> None:
+def test_two_certificates_differ(made: KeyPair) -> None:
     assert make_self_signed(["localhost"], now=NOW).certificate != made.certificate
 
 
-def test_fingerprint_is_the_sha256_of_the_der_form(made: SelfSigned) -> None:
-    der = ssl.PEM_cert_to_DER_cert(made.certificate.decode())
-    shown = fingerprint(made.pem)
-    assert shown.replace(":", "") == hashlib.sha256(der).hexdigest().upper()
-    assert len(shown) == 95
-
-
-def test_a_file_without_certificate_has_no_fingerprint(made: SelfSigned) -> None:
-    with pytest.raises(ValueError, match="not found"):
-        fingerprint(made.key)
-
-
 @pytest.mark.parametrize("name", ["localhost", "127.0.0.1", "::1"])
-def test_a_client_that_trusts_it_accepts_it_by_the_strictest_rules(made: SelfSigned, tmp_path: Path, name: str) -> None:
+def test_a_client_that_trusts_it_accepts_it_by_the_strictest_rules(made: KeyPair, tmp_path: Path, name: str) -> None:
     (tmp_path / "both.pem").write_bytes(made.pem)
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.load_cert_chain(tmp_path / "both.pem")

@@ -7,12 +7,13 @@ import contextlib
 import datetime
 import ssl
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives import serialization
 
 from aioftps3.certificates import make_self_signed
-from aioftps3.tls import server_context as context_from
+from aioftps3.keypair import KeyPair
+from aioftps3.tls import ServerTls
 from tests.support.ftp_session import HOST, Wire, client_context, counting_tickets, server_context
 
 NOW = datetime.datetime.now(datetime.UTC)
@@ -114,21 +115,75 @@ def test_renegotiation_is_off() -> None:
     assert server_context().options & ssl.OP_NO_RENEGOTIATION
 
 
-def test_certificate_and_key_may_be_two_files_or_one(tmp_path: Path) -> None:
-    made = make_self_signed(["localhost"], now=NOW)
-    both, certificate, key = (tmp_path / name for name in ("both.pem", "cert.pem", "key.pem"))
-    both.write_bytes(made.pem)
-    certificate.write_bytes(made.certificate)
-    key.write_bytes(made.key)
-    context_from(both)
-    context_from(str(certificate), key)
+def test_the_highest_version_is_chosen() -> None:
+    pair = make_self_signed(["localhost"], now=NOW)
+    assert ServerTls(pair).session_context().maximum_version is TLS13
+    for apart in (False, True):
+        assert ServerTls(pair, highest=TLS12).session_context(apart=apart).maximum_version is TLS12
 
 
-def test_a_missing_file_and_a_pair_that_does_not_match_are_errors(tmp_path: Path) -> None:
-    certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
-    certificate.write_bytes(make_self_signed(["localhost"], now=NOW).certificate)
-    key.write_bytes(make_self_signed(["localhost"], now=NOW).key)
-    with pytest.raises(FileNotFoundError):
-        context_from(tmp_path / "none.pem")
-    with pytest.raises(ssl.SSLError):
-        context_from(certificate, key)
+def test_a_pair_that_does_not_match_or_is_encrypted_is_an_error_and_changes_nothing() -> None:
+    one, other = (make_self_signed(["localhost"], now=NOW) for _ in range(2))
+    tls = ServerTls(one)
+    context = tls.session_context()
+    key = serialization.load_pem_private_key(one.key, None)
+    passphrase = serialization.BestAvailableEncryption(b"passphrase")
+    encrypted = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, passphrase)
+    for bad in (KeyPair(one.certificate, other.key), KeyPair(one.certificate, encrypted), KeyPair(b"", b"")):
+        with pytest.raises(ssl.SSLError):
+            ServerTls(bad)
+        with pytest.raises(ssl.SSLError):
+            tls.renew(bad)
+        assert tls.pair is one
+        assert tls.session_context() is context
+
+
+def presented(context: ssl.SSLContext, client: ssl.SSLContext, session: ssl.SSLSession | None = None) -> ssl.SSLObject:
+    """The client's side of a handshake in memory."""
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    ours = context.wrap_bio(to_server, to_client, server_side=True)
+    theirs = client.wrap_bio(to_client, to_server, session=session)
+    for side in (theirs, ours, theirs, ours):
+        with contextlib.suppress(ssl.SSLWantReadError):
+            side.do_handshake()
+    ours.write(b"hello")
+    assert theirs.read() == b"hello"
+    return theirs
+
+
+def served(context: ssl.SSLContext) -> bytes:
+    """The certificate that a client is shown."""
+    der = presented(context, client_context()).getpeercert(binary_form=True)
+    assert der is not None
+    return ssl.DER_cert_to_PEM_cert(der).encode()
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_a_new_certificate_is_for_new_sessions(apart: bool) -> None:
+    old, new = (make_self_signed(["localhost"], now=NOW) for _ in range(2))
+    tls = ServerTls(old)
+    running = tls.session_context(apart=apart)
+    tls.renew(new)
+    assert tls.pair is new
+    assert served(running) == old.certificate
+    assert served(tls.session_context(apart=apart)) == new.certificate
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_running_session_goes_on_resuming_after_a_new_certificate(version: ssl.TLSVersion) -> None:
+    tls = ServerTls(make_self_signed(["localhost"], now=NOW))
+    running, client = tls.session_context(), client_context(version)
+    control = presented(running, client)
+    tls.renew(make_self_signed(["localhost"], now=NOW))
+    assert presented(running, client, control.session).session_reused
+    assert not presented(tls.session_context(), client, control.session).session_reused
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_what_is_resumed_apart_was_begun_there(version: ssl.TLSVersion) -> None:
+    tls, client = ServerTls(make_self_signed(["localhost"], now=NOW)), client_context(version)
+    one, other = (tls.session_context(apart=True) for _ in range(2))
+    session = presented(one, client).session
+    assert presented(one, client, session).session_reused
+    assert not presented(other, client, session).session_reused
+    assert not presented(tls.session_context(), client, session).session_reused

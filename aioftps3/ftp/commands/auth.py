@@ -83,7 +83,7 @@ async def auth(session: Session, argument: str) -> Reply | None:
         return Reply(503, "The control connection is encrypted already.")
     # Lines that were read in clear text during a transfer are behind AUTH just as those in the same segment.
     started = not session.waiting and await session.channel.start_tls(
-        session.parts.tls,
+        session.tls,
         Reply(234, "Begin the TLS handshake."),
         timeout=session.config.tls_handshake_timeout,
     )

@@ -126,7 +126,8 @@ be resumed any number of times, and those of the first two kinds always do: `AIO
 own `--tls-max 1.2`.
 
 `AIOFTPS3_REQUIRE_TLS_RESUMPTION=true` refuses connections that do not resume, with `522`: clients of the last kind then
-transfer nothing, and those of the second kind, over TLS 1.3, nothing after the first upload of a session.
+transfer nothing, and those of the second kind, over TLS 1.3, nothing after the first upload of a session. What is
+resumed has to be a session of the same control connection; curl's `--parallel` takes that of another one (until 8.22).
 """
 
 

@@ -27,7 +27,7 @@ from tests.support.ftp_session import (
     encrypted,
     open_sockets,
     running_server,
-    server_context,
+    server_tls,
     settle,
     until,
 )
@@ -39,7 +39,7 @@ def a_server(config: FtpConfig) -> FtpsServer:
     tree = Tree(FtpStore(), locks=PathLocks())
     return FtpsServer(
         config,
-        tls=server_context(),
+        tls=server_tls(),
         authenticator=EnvironmentUser(LOGIN, PASSWORD),
         open_tree=lambda _: tree,
     )

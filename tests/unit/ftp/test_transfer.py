@@ -29,6 +29,7 @@ MIB = 1024 * 1024
 OLD = b"the old file"
 
 kinds = pytest.mark.parametrize("kind", KINDS)
+kinds_of_tls = pytest.mark.parametrize("kind", KINDS[1:])
 
 
 def noise(size: int) -> bytes:
@@ -69,6 +70,23 @@ async def test_resumption_can_be_required() -> None:
         assert (await client.reply()).code == 522
         assert running.store.contents == {"a": b"resumed"}
         assert await client.download("RETR a") == b"resumed"
+
+
+@kinds_of_tls
+async def test_what_another_session_could_resume_is_not_enough_where_it_is_required(kind: str) -> None:
+    """Whoever is behind the same address can have a session of his own, logged in or not."""
+    async with serving(kind, require_tls_resumption=True) as running:
+        client = await running.client()
+        stranger = await running.greeted()
+        await stranger.start_tls()
+        assert (await stranger.command("NOOP")).code == 200  # tickets come before the first reply
+        assert stranger.wire.tls is not None
+        wire = await client.connect_data()
+        await client.expect(150, "STOR a")
+        await wire.start_tls(client.context, session=stranger.wire.tls.session)
+        assert (await client.reply()).code == 522
+        assert running.store.contents == {}
+        assert (await client.upload("a", b"resumed")).code == 226
 
 
 async def test_data_connections_of_a_session_resume_its_tls_session() -> None:
