@@ -44,6 +44,7 @@ from aioftps3.storage.paths import (
     parent_of,
     valid_prefix,
 )
+from aioftps3.storage.probes import first_below, first_page, is_empty, occupants
 from aioftps3.storage.recent import Recent
 from aioftps3.storage.removal import remove_below
 from aioftps3.storage.rename import DirectoryMove, Progress, reported
@@ -52,10 +53,6 @@ from aioftps3.storage.store import DELETE_LIMIT, Digests, ListPage, ObjectInfo, 
 __all__ = ("EmptiedDirectories", "Entry", "Tree")
 
 log = logging.getLogger(__name__)
-
-_PROBE_LIMIT = 16
-"""Names on the page that looks for a file and a directory of one name: `name` is the first on it, and few names sort
-between that and `name/`."""
 
 _TOLD = 100  # directories with hidden names that one session's log tells of
 
@@ -134,7 +131,7 @@ class Tree:
         prefix = marker + beginning
         page = await self._store.list(prefix, delimiter="/")
         remembered = [name for name in self._emptied.children(marker) if name.startswith(beginning)]
-        if _is_empty(page) and not (path == ROOT or remembered or marker in self._emptied):
+        if is_empty(page) and not (path == ROOT or remembered or marker in self._emptied):
             if not beginning:
                 yield (await self.stat_file(path),)
                 return
@@ -170,7 +167,7 @@ class Tree:
             raise Exists
         key, marker = self._key(path), self._marker(path)
         async with self._locked(path):
-            if marker in self._emptied or any(await self._occupants(key)):
+            if marker in self._emptied or any(await occupants(self._store, key)):
                 raise Exists
             await self._store.put_marker(marker)
             self._filled(path, is_dir=True)
@@ -182,7 +179,7 @@ class Tree:
             raise Denied
         marker = self._marker(path)
         async with self._locked(path):
-            found = await self._first_below(marker, 2)
+            found = await first_below(self._store, marker, 2)
             content = [info.key[len(marker) :] for info in found if info.key != marker]
             if content and not any(is_shown(name) for name in content):
                 raise NotEmpty(reason=_UNSEEN)
@@ -207,7 +204,7 @@ class Tree:
         marker = self._marker(path)
         async with self._locked(path):
             page = await self._store.list(marker, limit=DELETE_LIMIT)
-            if _is_empty(page) and marker not in self._emptied and not self._emptied.children(marker):
+            if is_empty(page) and marker not in self._emptied and not self._emptied.children(marker):
                 await self.stat_file(path)
                 raise NotADirectory
             self._leaving(path)
@@ -247,7 +244,7 @@ class Tree:
             return await self.stat(path)
         # Not HeadObject, because this tells besides which names of the same directory are directories.
         self._recent.looks_into(parent)
-        page = await self._first_page(parent, delimiter="/", limit=_LOOK_LIMIT)
+        page = await first_page(self._store, parent, delimiter="/", limit=_LOOK_LIMIT)
         self._recent.saw(page.prefixes, whole=page.next_token is None)
         info = next((info for info in page.objects if info.key == key), None)
         if info is not None:
@@ -361,7 +358,7 @@ class Tree:
         key, marker = self._key(source.path), self._key(target) + "/"
         unseen = not self._recent.is_no_directory(marker)
         self._recent.forget()
-        if marker in self._emptied or (unseen and await self._first_below(marker, 1)):
+        if marker in self._emptied or (unseen and await first_below(self._store, marker, 1)):
             raise IsADirectory
         await self._copy_file(source, target, deleting=deleting)
         if deleting:
@@ -392,7 +389,7 @@ class Tree:
     async def _move_directory(self, source: Entry, target: VirtualPath, *, deleting: bool) -> None:
         old, new = self._marker(source.path), self._marker(target)
         self._recent.forget()
-        is_file, is_directory = await self._occupants(self._key(target))
+        is_file, is_directory = await occupants(self._store, self._key(target))
         if is_file or self._emptied.children(new):
             raise Exists
         progress = _progress(old, new, deleting=deleting)
@@ -432,39 +429,10 @@ class Tree:
         if path == ROOT:
             return directory_entry(ROOT)
         marker = self._marker(path)
-        found = await self._first_below(marker, 1)
+        found = await first_below(self._store, marker, 1)
         if not found and marker not in self._emptied:
             raise NotFound
         return directory_entry(path, found[0] if found and found[0].key == marker else None)
-
-    async def _occupants(self, key: str) -> tuple[bool, bool]:
-        """Is there a file with this key, and a directory? One request, or two when names crowd between them."""
-        marker = key + "/"
-        page = await self._first_page(key, delimiter="/", limit=_PROBE_LIMIT)
-        is_file = any(info.key == key for info in page.objects)
-        if marker in page.prefixes:
-            return is_file, True
-        passed = any(name > marker for name in page.prefixes) or any(info.key > marker for info in page.objects)
-        if passed or page.next_token is None:
-            return is_file, False
-        return is_file, bool(await self._first_below(marker, 1))
-
-    async def _first_below(self, prefix: str, limit: int) -> Sequence[ObjectInfo]:
-        """The first keys that begin with ``prefix``; fewer than ``limit`` only if there are no more."""
-        found: tuple[ObjectInfo, ...] = ()
-        token: str | None = None
-        while True:
-            page = await self._store.list(prefix, limit=limit - len(found), token=token)
-            found += page.objects
-            token = page.next_token
-            if token is None or len(found) >= limit:
-                return found
-
-    async def _first_page(self, prefix: str, *, delimiter: str, limit: int) -> ListPage:
-        page = await self._store.list(prefix, delimiter=delimiter, limit=limit)
-        while page.next_token is not None and not (page.objects or page.prefixes):
-            page = await self._store.list(prefix, delimiter=delimiter, limit=limit, token=page.next_token)
-        return page
 
     def _object(self, entry: Entry) -> ObjectInfo:
         """The object that a file's entry was made of."""
@@ -507,7 +475,3 @@ class Tree:
 
 def _progress(source: str, target: str, *, deleting: bool) -> Progress:
     return Progress(what="rename" if deleting else "copy", source=source, target=target)
-
-
-def _is_empty(page: ListPage) -> bool:
-    return not (page.objects or page.prefixes) and page.next_token is None
