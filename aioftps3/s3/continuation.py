@@ -22,6 +22,7 @@ from aioftps3.s3.copy import COPY_PART_BYTES, PartCopies, kept_storage_class
 from aioftps3.s3.download import Download
 from aioftps3.s3.errors import InvalidRange, NotSupported, UploadEnded
 from aioftps3.s3.getobject import GetObject
+from aioftps3.s3.guard import Guard
 from aioftps3.s3.models import SOURCE_METADATA, WRITE_ID_METADATA, ObjectInfo, UploadResult
 from aioftps3.s3.mtime import MTIME_METADATA, S3CMD_METADATA
 from aioftps3.s3.parts import LARGEST_PART_BYTES, LEAST_PART_BYTES
@@ -43,14 +44,6 @@ OUTDATED_METADATA = frozenset(
 """User metadata that tells something of the old content: its hash, its time, who wrote it."""
 
 
-@dataclass(slots=True)
-class Abilities:
-    """What has been found out about a store; one for all uploads to it."""
-
-    copies_parts: bool = True
-    """Whether it has UploadPartCopy; as far as it is known."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Base:
     """What an object goes on from."""
@@ -65,24 +58,6 @@ class Base:
         """Stop reading. Idempotent."""
         if self.stream is not None:
             await self.stream.close()
-
-
-async def find_base(client: S3Client, key: str, length: int | None, *, reading: bool) -> Base:
-    """Look what there is, to go on from its first `length` bytes, or from all of it; one request either way, a GET with
-    `reading`, else a HEAD.
-
-    Raises:
-        NoSuchKey: there is nothing.
-        InvalidRange: there are fewer bytes.
-        ArchivedObject: it is being read, and must be restored first.
-    """
-    stream = await client.get_object(key, length=length) if reading else None
-    info = await client.head_object(key) if stream is None else stream.info
-    base = Base(info=info, length=info.size if length is None else length, stream=stream)
-    if base.length > info.size:
-        await base.close()
-        raise InvalidRange("InvalidRange", 416, operation="GetObject" if reading else "HeadObject")
-    return base
 
 
 def copied_ranges(
@@ -101,7 +76,8 @@ def copied_ranges(
         return [(first, first + equal_bytes - 1) for first in range(0, length - equal_bytes + 1, equal_bytes)]
     if length < least_bytes:
         return []
-    count = -(-length // min(max(part_bytes, -(-length // COPIES)), LARGEST_PART_BYTES))
+    wanted = min(max(part_bytes, -(-length // COPIES)), LARGEST_PART_BYTES)
+    count = min(-(-length // wanted), length // least_bytes)
     return [(length * number // count, length * (number + 1) // count - 1) for number in range(count)]
 
 
@@ -116,10 +92,90 @@ def inherited(info: ObjectInfo, tags: Mapping[str, str]) -> tuple[Mapping[str, s
 
 
 class MakeUpload(Protocol):
-    """Makes the upload of a continuation."""
+    """Makes the upload of a continuation, which has the options that `Upload` has, too."""
 
-    def __call__(self, *, begins_with: PartCopies | None, expected_size: int | None) -> Upload:
-        """An upload that S3's copies come first in, and to which so many bytes are expected to be written."""
+    def __call__(
+        self,
+        *,
+        content_type: str | None,
+        metadata: Mapping[str, str],
+        headers: requests.Pairs,
+        guard: Guard,
+        begins_with: PartCopies | None,
+        expected_size: int | None,
+    ) -> Upload:
+        """An upload with these options."""
+
+
+class Continuations:
+    """Lets objects of one bucket be gone on from, and remembers what its store can do."""
+
+    def __init__(
+        self,
+        client: S3Client,
+        *,
+        slots: Semaphore,
+        least_bytes: int = LEAST_PART_BYTES,
+        part_bytes: int = COPY_PART_BYTES,
+    ) -> None:
+        """`slots` are those of copy requests; for the sizes see `copied_ranges`."""
+        self.copies_parts = True
+        """Whether the store can copy parts, as far as is known."""
+        self._client = client
+        self._slots = slots
+        self._least_bytes = least_bytes
+        self._part_bytes = part_bytes
+
+    async def find(self, key: str, length: int | None, *, likely_size: int | None = None) -> Base:
+        """Look what there is, to go on from its first `length` bytes, or from all of it. One request: a GET of what is
+        to be read and no more, a HEAD of what can be copied. `likely_size` is how large the object was a moment ago.
+
+        Raises:
+            NoSuchKey: there is nothing.
+            InvalidRange: there are fewer bytes.
+            ArchivedObject: it must be restored first; a HEAD does not tell that.
+        """
+        size = likely_size if length is None else length
+        stream: GetObject | None = None
+        if (size is not None and size < self._least_bytes) or not self.copies_parts:
+            stream = await self._client.get_object(key, length=length)
+        info = await self._client.head_object(key) if stream is None else stream.info
+        base = Base(info=info, length=info.size if length is None else length, stream=stream)
+        if base.length > info.size:
+            await base.close()
+            raise InvalidRange("InvalidRange", 416, operation="HeadObject" if stream is None else "GetObject")
+        return base
+
+    async def begin(
+        self, base: Base, make: MakeUpload, *, equal_bytes: int | None = None, expected_size: int | None = None
+    ) -> "Continuation":
+        """Go on from a base; a request when it has tags. All parts have `equal_bytes`, where the store insists on that;
+        `expected_size` is a hint for what will be written.
+
+        Raises:
+            S3Error: the tags could not be asked for.
+        """
+        info = base.info
+        tags = await self._client.get_object_tagging(info.key) if info.tag_count else {}
+        metadata, headers = inherited(info, tags)
+        guard = Guard(self._client, info.key, info.etag)
+        ranges = copied_ranges(
+            base.length, least_bytes=self._least_bytes, part_bytes=self._part_bytes, equal_bytes=equal_bytes
+        )
+        copies = PartCopies(source=info, ranges=ranges, slots=self._slots)
+
+        def made(begins_with: PartCopies | None) -> Upload:
+            read = base.length - (0 if begins_with is None else begins_with.length)
+            return make(
+                content_type=info.content_type,
+                metadata=metadata,
+                headers=headers,
+                guard=guard,
+                begins_with=begins_with,
+                expected_size=read + (expected_size or 0) or None,
+            )
+
+        return Continuation(self, self._client, base, made, copies if ranges and self.copies_parts else None)
 
 
 class _State(enum.Enum):
@@ -129,36 +185,25 @@ class _State(enum.Enum):
 
 
 class Continuation:
-    """Writes an object that goes on from `base`. It is used as an `Upload` is."""
+    """Writes an object that goes on from a base. It is used as an `Upload` is; `Continuations` makes it."""
 
     def __init__(
         self,
+        store: Continuations,
         client: S3Client,
         base: Base,
-        make: MakeUpload,
-        *,
-        abilities: Abilities,
-        slots: Semaphore,
-        least_bytes: int = LEAST_PART_BYTES,
-        part_bytes: int = COPY_PART_BYTES,
-        equal_bytes: int | None = None,
-        expected_size: int | None = None,
+        make: Callable[[PartCopies | None], Upload],
+        copies: PartCopies | None,
     ) -> None:
-        """`slots` are those of copy requests, `expected_size` is a hint for what will be written; for the other sizes
-        see `copied_ranges`."""
+        self._store = store
         self._client = client
         self._base = base
         self._make = make
-        self._abilities = abilities
-        self._expected_size = expected_size
+        self._position = 0 if copies is None else copies.length
+        """Where in the base that begins which is read."""
         self._state = _State.FRESH
         self._on_broken: Callable[[], None] | None = None
-        ranges = copied_ranges(base.length, least_bytes=least_bytes, part_bytes=part_bytes, equal_bytes=equal_bytes)
-        if not abilities.copies_parts:
-            ranges = []
-        self._position = ranges[-1][1] + 1 if ranges else 0
-        copies = PartCopies(source=base.info, ranges=ranges, slots=slots) if ranges else None
-        self._upload = self._made(copies)
+        self._upload = make(copies)
 
     def on_broken(self, callback: Callable[[], None] | None) -> None:
         """See `Upload.on_broken`."""
@@ -220,10 +265,10 @@ class Continuation:
             await self._upload.begin()
         except NotSupported as error:
             log.warning("this store copies no parts; what is appended to will be read: %s", error)
-            self._abilities.copies_parts = False
+            self._store.copies_parts = False
             await self._upload.abort()
             self._position = 0
-            self._upload = self._made(None)
+            self._upload = self._make(None)
             self._upload.on_broken(self._on_broken)
 
     async def _read(self) -> None:
@@ -242,7 +287,3 @@ class Continuation:
                 await self._upload.write(chunk)
         finally:
             await reading.close()
-
-    def _made(self, copies: PartCopies | None) -> Upload:
-        expected = self._base.length - self._position + (self._expected_size or 0)
-        return self._make(begins_with=copies, expected_size=expected or None)

@@ -32,13 +32,18 @@ stay as readable as its source is then. Other stores' own names are left to them
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartCopies:
-    """Ranges of a version of an object that are to become the first parts of an upload."""
+    """Ranges of a version of an object, from its beginning, that are to become the first parts of an upload."""
 
     source: ObjectInfo
     ranges: Sequence[tuple[int, int]]
     """First and last byte of each, both included."""
     slots: asyncio.Semaphore
     """Each copy request takes one; several uploads may share them."""
+
+    @property
+    def length(self) -> int:
+        """Bytes of all of them, which follow on each other from the first byte on."""
+        return self.ranges[-1][1] + 1 if self.ranges else 0
 
 
 def kept_storage_class(name: str | None) -> str | None:

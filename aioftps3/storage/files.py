@@ -76,7 +76,8 @@ class ReadFile:
 class WriteFile:
     """One file being written.
 
-    ``lock`` makes the lock that a commit takes, ``committed`` hears of the new object while it is held.
+    ``lock`` makes the lock that a commit takes, ``committed`` hears of the new object while it is held; ``ended`` hears
+    of the end, whichever it is.
     """
 
     def __init__(
@@ -86,15 +87,22 @@ class WriteFile:
         *,
         lock: Callable[[], AbstractAsyncContextManager[None]],
         committed: Callable[[ObjectInfo], None],
+        ended: Callable[[], None] = lambda: None,
         abort_seconds: float = ABORT_SECONDS,
     ) -> None:
         self.path = path
         self._writer = writer
         self._lock = lock
         self._committed = committed
+        self._ended = ended
         self._abort_seconds = abort_seconds
         self._entry: Entry | None = None
         self._aborting: asyncio.Task[None] | None = None
+
+    @property
+    def kept(self) -> int:
+        """Bytes of the old file that it begins with."""
+        return self._writer.kept
 
     async def room(self) -> memoryview:
         """A writable view, not empty, into the memory of the file, for the next bytes; `filled` says when they are
@@ -146,6 +154,7 @@ class WriteFile:
         except BaseException:
             await self.abort()
             raise
+        self._ended()
         return self._entry
 
     async def abort(self) -> None:
@@ -177,6 +186,8 @@ class WriteFile:
             )
         except StorageError as error:
             _log.warning("aborting an upload failed, parts may be left in the bucket: %s", error)
+        finally:
+            self._ended()
 
     def _refuse_ended(self) -> None:
         if self._entry is not None or self._aborting is not None:

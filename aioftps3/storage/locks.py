@@ -9,13 +9,15 @@ What stays true:
 - no overtaking: a lock is granted in the order of arrival, and shared ones only together when nobody is between them;
 - being cancelled leaves nothing held, no matter if it strikes while waiting or just after the lock was granted;
 - a path that nobody holds and nobody waits for takes no memory.
+
+Turns are something else: whoever has the turn at a path keeps nobody from anything but a turn there, for a while.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -64,6 +66,25 @@ class PathLocks:
         finally:
             for path, exclusive in reversed(held):
                 self._release(path, exclusive)
+
+    async def take_turn(self, path: str, seconds: float) -> Callable[[], None]:
+        """Wait until nobody else has the turn at ``path``, or until so many seconds are over; then go ahead without it.
+
+        Returns what ends the turn; calling that again does nothing.
+        """
+        name = f"turn {path}"
+        try:
+            async with asyncio.timeout(seconds):
+                await self._acquire(name, exclusive=True)
+        except TimeoutError:
+            return lambda: None
+        held = [name]
+
+        def end() -> None:
+            if held:
+                self._release(held.pop(), exclusive=True)
+
+        return end
 
     async def _acquire(self, path: str, exclusive: bool) -> None:
         lock = self._locks.setdefault(path, _Lock())

@@ -1,12 +1,13 @@
-"""Questions that are answered by the first keys of a listing."""
+"""Listings of a store: their pages one after the other, and questions that the first keys of one answer."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
 
 from aioftps3.storage.store import ListPage, ObjectInfo, ObjectStore
 
-__all__ = ("first_below", "first_page", "is_empty", "occupants")
+__all__ = ("first_below", "first_page", "is_empty", "occupants", "pages_from")
 
 _PROBE_LIMIT = 16
 """Names on the page that looks for a file and a directory of one name: `name` is the first on it, and few names sort
@@ -49,3 +50,24 @@ async def first_page(store: ObjectStore, prefix: str, *, delimiter: str, limit: 
 def is_empty(page: ListPage) -> bool:
     """Whether a listing ends with this page and nothing is on it."""
     return not (page.objects or page.prefixes) and page.next_token is None
+
+
+async def pages_from(
+    store: ObjectStore, prefix: str, page: ListPage, *, delimiter: str | None = None
+) -> AsyncGenerator[ListPage, None]:
+    """The pages of a listing of which ``page`` is the first; while one is used the next is on its way already. Close
+    the iterator (`contextlib.aclosing`)."""
+    following: asyncio.Task[ListPage] | None = None
+    try:
+        while True:
+            following = None
+            if page.next_token is not None:
+                following = asyncio.create_task(store.list(prefix, delimiter=delimiter, token=page.next_token))
+            yield page
+            if following is None:
+                return
+            page = await following
+    finally:
+        if following is not None:
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)

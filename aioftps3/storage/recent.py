@@ -19,10 +19,12 @@ __all__ = ("Recent", "Watchers")
 
 _FILES = 16  # uploads of one client that are remembered
 
+_SIZES = 16  # files whose sizes one client has asked for
+
 _CROWDED = 100  # directories of which a client has learned that they have many entries
 
 STORED_SECONDS = 60.0
-"""How long a stored file need not be looked up."""
+"""How long a stored file need not be looked up, and how long it is worth something to know a size."""
 
 SEEN_SECONDS = 10.0
 """How long it is known which directories are in a directory: the time between RNFR and RNTO."""
@@ -56,6 +58,7 @@ class Recent:
         self._watchers = watchers
         self._clock = clock
         self._files: OrderedDict[str, tuple[float, Entry]] = OrderedDict()
+        self._sizes: OrderedDict[str, tuple[float, int]] = OrderedDict()
         self._crowded: set[str] = set()
         self._parent: str | None = None
         self._directories: set[str] = set()
@@ -67,6 +70,19 @@ class Recent:
         self._files.move_to_end(key)
         if len(self._files) > _FILES:
             self._files.popitem(last=False)
+        self.saw_size(key, entry.size)
+
+    def saw_size(self, key: str, size: int) -> None:
+        """The client has learned that this file has so many bytes."""
+        self._sizes[key] = (self._clock(), size)
+        self._sizes.move_to_end(key)
+        if len(self._sizes) > _SIZES:
+            self._sizes.popitem(last=False)
+
+    def size(self, key: str) -> int | None:
+        """How many bytes a file had a moment ago, if that is known. It may be wrong by now."""
+        when, size = self._sizes.get(key, (0.0, None))
+        return size if size is not None and self._clock() - when <= STORED_SECONDS else None
 
     def gone(self, key: str) -> None:
         """It may be another file by now, or none."""

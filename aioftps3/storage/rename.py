@@ -25,6 +25,7 @@ from dataclasses import dataclass, field
 from aioftps3.storage.errors import Changed, Exists, NameInvalid, NotFound, NotSupported, StorageError
 from aioftps3.storage.moves import Moves
 from aioftps3.storage.paths import KEY_BYTES
+from aioftps3.storage.probes import pages_from
 from aioftps3.storage.store import DELETE_LIMIT, ObjectInfo, ObjectStore
 
 __all__ = ("COPIES_IN_FLIGHT", "DirectoryMove", "Progress", "delete_all", "keys_below", "pages_below", "reported")
@@ -113,22 +114,9 @@ async def _tell(progress: Progress) -> None:
 async def pages_below(store: ObjectStore, prefix: str) -> AsyncGenerator[Sequence[ObjectInfo], None]:
     """All objects whose keys begin with ``prefix``, those that no path leads to included, page by page; the next page
     is on its way already. Close the iterator (`contextlib.aclosing`)."""
-    following: asyncio.Task[tuple[Sequence[ObjectInfo], str | None]] | None
-
-    async def fetch(token: str | None) -> tuple[Sequence[ObjectInfo], str | None]:
-        page = await store.list(prefix, token=token)
-        return page.objects, page.next_token
-
-    following = asyncio.create_task(fetch(None))
-    try:
-        while following is not None:
-            objects, token = await following
-            following = None if token is None else asyncio.create_task(fetch(token))
-            yield objects
-    finally:
-        if following is not None:
-            following.cancel()
-            await asyncio.gather(following, return_exceptions=True)
+    async with aclosing(pages_from(store, prefix, await store.list(prefix))) as pages:
+        async for page in pages:
+            yield page.objects
 
 
 async def keys_below(store: ObjectStore, prefix: str) -> AsyncGenerator[ObjectInfo, None]:

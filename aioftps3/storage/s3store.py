@@ -9,17 +9,20 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
+from typing import Any
 
 from aioftps3.s3 import digests, models, mtime
 from aioftps3.s3 import errors as s3errors
 from aioftps3.s3.budget import ByteBudget
 from aioftps3.s3.client import S3Client
+from aioftps3.s3.continuation import Base, Continuation, Continuations
 from aioftps3.s3.copy import COPIES_IN_FLIGHT, COPY_PART_BYTES, SINGLE_COPY_BYTES, copy_any_size, is_copy
 from aioftps3.s3.download import Download
-from aioftps3.s3.parts import PART_BYTES, plan_parts
+from aioftps3.s3.guard import Guard
+from aioftps3.s3.parts import LEAST_PART_BYTES, PART_BYTES, PartPlan, plan_parts
 from aioftps3.s3.ranges import Parallel
 from aioftps3.s3.upload import PARTS_IN_FLIGHT, Upload
 from aioftps3.storage import errors
@@ -101,11 +104,12 @@ class S3Store:
     """An `ObjectStore` (see `aioftps3.storage.store`) on one bucket.
 
     ``budget`` limits the bytes that all uploads of the process hold. A file of up to ``part_size`` bytes is uploaded in
-    one request, of a longer one ``parts_in_flight`` parts are sent at once, which grow unless ``equal_parts``; one of
-    up to ``single_copy_bytes`` is copied in one request, a longer one in parts of ``copy_part_bytes``;
-    ``copies_in_flight`` copy requests are under way at once, whoever wants them. With ``no_overwrite`` neither a file
-    nor a copy replaces an object: OverwriteRefused. ``parallel`` lets large objects be read by several GETs at a time.
-    ``times`` is where clients' times are remembered; None: no object has one. ``clock`` gives seconds since the epoch.
+    one request, of a longer one ``parts_in_flight`` parts are sent at once, which grow unless ``equal_parts``. Of what
+    is appended to, fewer than ``least_part_bytes`` are read, and others copied by S3. A file of up to
+    ``single_copy_bytes`` is copied in one request, a longer one in parts of ``copy_part_bytes``; ``copies_in_flight``
+    copy requests are under way at once, whoever wants them. With ``no_overwrite`` neither a file nor a copy replaces an
+    object: OverwriteRefused. ``parallel`` lets large objects be read by several GETs at a time. ``times`` is where
+    clients' times are remembered; None: no object has one. ``clock`` gives seconds since the epoch.
     """
 
     def __init__(
@@ -116,6 +120,7 @@ class S3Store:
         part_size: int = PART_BYTES,
         parts_in_flight: int = PARTS_IN_FLIGHT,
         equal_parts: bool = False,
+        least_part_bytes: int = LEAST_PART_BYTES,
         no_overwrite: bool = False,
         single_copy_bytes: int = SINGLE_COPY_BYTES,
         copy_part_bytes: int = COPY_PART_BYTES,
@@ -133,6 +138,9 @@ class S3Store:
         self._single_copy_bytes = single_copy_bytes
         self._copy_part_bytes = copy_part_bytes
         self._copy_slots = asyncio.Semaphore(copies_in_flight)
+        self._continuations = Continuations(
+            client, slots=self._copy_slots, least_bytes=least_part_bytes, part_bytes=copy_part_bytes
+        )
         self._parallel = parallel
         self._times = times
         self._look_slots = asyncio.Semaphore(LOOKS_IN_FLIGHT)
@@ -141,14 +149,20 @@ class S3Store:
     async def head(self, key: str) -> ObjectInfo | None:
         """HeadObject, and when it is refused a listing, whose refusal says why."""
         with _storage_errors():
-            try:
-                return self._seen(await self._client.head_object(key))
-            except s3errors.NoSuchKey:
-                return None
-            except s3errors.AccessDenied:
-                # The answer to a HEAD has no body to say whether the object is forbidden or the keys are wrong.
-                await self._client.list_objects(prefix=key, max_keys=1)
-                raise
+            async with self._explained(key):
+                try:
+                    return self._seen(await self._client.head_object(key))
+                except s3errors.NoSuchKey:
+                    return None
+
+    @asynccontextmanager
+    async def _explained(self, key: str) -> AsyncIterator[None]:
+        """Inside is a HEAD, whose answer has no body to say whether an object is forbidden or the keys are wrong."""
+        try:
+            yield
+        except s3errors.AccessDenied:
+            await self._client.list_objects(prefix=key, max_keys=1)
+            raise
 
     async def open_read(self, key: str, *, offset: int = 0) -> ObjectBody:
         """GetObject; also HeadObject when S3 refuses the range, as it does for one that begins at the very end."""
@@ -165,24 +179,78 @@ class S3Store:
 
     def open_write(self, key: str, *, expected_size: int | None = None) -> ObjectWriter:
         """PutObject when all fits into one part, else a multipart upload."""
-        if expected_size is not None:
-            plan = plan_parts(
-                self._part_size, self._budget.total, expected_size=expected_size, equal_parts=self._equal_parts
-            )
-            if expected_size > plan.capacity:
-                raise errors.Quota(f"{expected_size} bytes were announced, {plan.capacity} are possible")
+        self._check_announced(expected_size)
         with _storage_errors():
-            upload = Upload(
-                self._client,
-                key,
-                budget=self._budget,
-                part_size=self._part_size,
-                parts_in_flight=self._parts_in_flight,
-                expected_size=expected_size,
-                equal_parts=self._equal_parts,
-                if_none_match=self._if_none_match,
-            )
-        return _Writer(upload, partial(self._uploaded, key), no_overwrite=self._if_none_match is not None)
+            upload = self._upload(key, expected_size=expected_size, if_none_match=self._if_none_match)
+        return self._writer(key, upload)
+
+    def _writer(self, key: str, upload: Upload) -> ObjectWriter:
+        async def complete() -> ObjectInfo:
+            return self._uploaded(key, await upload.complete())
+
+        return _Writer(upload, complete, no_overwrite=self._if_none_match is not None)
+
+    def _check_announced(self, size: int | None) -> None:
+        if size is not None and size > (capacity := self._plan(size).capacity):
+            raise errors.Quota(f"{size} bytes were announced, {capacity} are possible")
+
+    def _plan(self, expected_size: int | None) -> PartPlan:
+        total = self._budget.total
+        return plan_parts(self._part_size, total, expected_size=expected_size, equal_parts=self._equal_parts)
+
+    def _upload(self, key: str, *, part_size: int | None = None, **options: Any) -> Upload:
+        return Upload(
+            self._client,
+            key,
+            budget=self._budget,
+            part_size=part_size or self._part_size,
+            parts_in_flight=self._parts_in_flight,
+            equal_parts=self._equal_parts,
+            **options,
+        )
+
+    async def open_append(
+        self,
+        key: str,
+        *,
+        offset: int | None = None,
+        likely_size: int | None = None,
+        expected_size: int | None = None,
+    ) -> ObjectWriter:
+        """GetObject for what is small, else HeadObject; GetObjectTagging where there are tags. If anything is written:
+        GetObject unless it was sent, or UploadPartCopy for each 128 MiB; HeadObject, on AWS not, see `Guard`; and the
+        requests of an upload."""
+        self._check_announced(expected_size)
+        with _storage_errors():
+            try:
+                async with self._explained(key):
+                    base = await self._continuations.find(key, offset, likely_size=likely_size)
+            except s3errors.NoSuchKey:
+                if offset is not None:
+                    raise
+                if self._if_none_match is not None:
+                    return self.open_write(key, expected_size=expected_size)
+                guard = Guard(self._client, key, None)
+                return self._writer(key, self._upload(key, expected_size=expected_size, guard=guard))
+            try:
+                return await self._appender(base, expected_size)
+            except BaseException:
+                await base.close()
+                raise
+
+    async def _appender(self, base: Base, expected_size: int | None) -> ObjectWriter:
+        if self._if_none_match is not None:
+            raise errors.OverwriteRefused
+        equal_bytes = self._plan(base.length + (expected_size or 0)).first if self._equal_parts else None
+        make = partial(self._upload, base.info.key, part_size=equal_bytes)
+        continuation = await self._continuations.begin(base, make, equal_bytes=equal_bytes, expected_size=expected_size)
+        old = self._seen(base.info)
+
+        async def complete() -> ObjectInfo:
+            result = await continuation.complete()
+            return old if result is None else self._uploaded(old.key, result)
+
+        return _Writer(continuation, complete, kept=base.length)
 
     async def list(
         self, prefix: str, *, delimiter: str | None = None, limit: int = PAGE_LIMIT, token: str | None = None
@@ -384,12 +452,18 @@ class _Writer:
     """An upload, with storage's errors."""
 
     def __init__(
-        self, upload: Upload, uploaded: Callable[[models.UploadResult], ObjectInfo], *, no_overwrite: bool
+        self,
+        upload: Upload | Continuation,
+        complete: Callable[[], Awaitable[ObjectInfo]],
+        *,
+        kept: int = 0,
+        no_overwrite: bool = False,
     ) -> None:
-        """``uploaded`` hears of the object, and describes it."""
+        """``complete`` completes the upload, and describes the object."""
+        self.kept = kept
         self._upload = upload
+        self._complete = complete
         self._no_overwrite = no_overwrite
-        self._uploaded = uploaded
 
     async def room(self) -> memoryview:
         try:
@@ -410,8 +484,7 @@ class _Writer:
 
     async def complete(self) -> ObjectInfo:
         with self._errors():
-            result = await self._upload.complete()
-        return self._uploaded(result)
+            return await self._complete()
 
     async def abort(self) -> None:
         with _storage_errors():

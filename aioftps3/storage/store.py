@@ -85,6 +85,10 @@ class ObjectBody(Protocol):
 class ObjectWriter(Protocol):
     """One object on its way: exactly one of `complete` and `abort` ends it, and until `complete` nobody sees it."""
 
+    @property
+    def kept(self) -> int:
+        """Bytes of the object before it that it begins with."""
+
     async def room(self) -> memoryview:
         """A writable view, not empty, for the next bytes; asked for only when there is a byte to put there. Waiting is
         the backpressure. It is good until `filled`, `seal`, `complete` or `abort`; on an error `abort` is due."""
@@ -119,6 +123,24 @@ class ObjectStore(Protocol):
     def open_write(self, key: str, *, expected_size: int | None = None) -> ObjectWriter:
         """Start an object; no request yet. A small object is one request in all. ``expected_size`` in bytes is a hint
         that a very large one needs, and never a limit. Raises Quota when no object can have so many bytes."""
+
+    async def open_append(
+        self,
+        key: str,
+        *,
+        offset: int | None = None,
+        likely_size: int | None = None,
+        expected_size: int | None = None,
+    ) -> ObjectWriter:
+        """Start an object that begins with what there is: with its first ``offset`` bytes, or for None with all of it,
+        and then there need not be any. One request; more when there is something to write.
+
+        That object stays until `complete`, which raises Changed when it is not there any more: whoever is later does
+        not replace what he has not seen. Where nothing is to be changed, nothing is written.
+
+        ``likely_size`` is how large it was a moment ago, where that is known, ``expected_size`` how many bytes are
+        expected behind it. Raises NotFound and RangeInvalid for an ``offset``, Archived, Quota.
+        """
 
     async def list(
         self, prefix: str, *, delimiter: str | None = None, limit: int = PAGE_LIMIT, token: str | None = None

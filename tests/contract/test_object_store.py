@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Sequence
@@ -107,7 +108,13 @@ async def backend(request: pytest.FixtureRequest) -> AsyncIterator[Backend]:
             StaticCredentials("key", "secret"),
         )
         try:
-            yield EmbeddedBackend(server, S3Store(client, ByteBudget(8 * PART_BYTES), part_size=PART_BYTES))
+            budget = ByteBudget(8 * PART_BYTES)
+            store = S3Store(
+                client, budget, part_size=PART_BYTES, least_part_bytes=PART_BYTES, copy_part_bytes=PART_BYTES
+            )
+            yield EmbeddedBackend(server, store)
+            assert budget.in_use == 0
+            assert server.uploads_in_progress == []
         finally:
             await client.close()
 
@@ -127,6 +134,12 @@ async def write(writer: ObjectWriter, data: bytes) -> None:
         room[:count] = data[:count]
         writer.filled(count)
         data = data[count:]
+
+
+async def head(store: ObjectStore, key: str) -> ObjectInfo:
+    info = await store.head(key)
+    assert info is not None
+    return info
 
 
 async def get(store: ObjectStore, key: str, offset: int = 0) -> bytes:
@@ -196,6 +209,83 @@ class TestStore:
         assert backend.contents() == {"k": b"old"}
         if isinstance(backend, EmbeddedBackend):
             assert backend.server.uploads_in_progress == []
+
+    @pytest.mark.parametrize("added", [1, 3 * PART_BYTES])
+    @pytest.mark.parametrize("size", [None, 0, 10, PART_BYTES, 4 * PART_BYTES + 1])
+    async def test_what_is_appended_stands_behind_what_was_there(
+        self, backend: Backend, size: int | None, added: int
+    ) -> None:
+        if size is not None:
+            backend.seed("k", b"o" * size)
+        writer = await backend.store.open_append("k", expected_size=added)
+        assert writer.kept == (size or 0)
+        await write(writer, b"n" * added)
+        writer.seal()
+        info = await writer.complete()
+
+        assert backend.contents() == {"k": b"o" * (size or 0) + b"n" * added}
+        assert info == dataclasses.replace(await head(backend.store, "k"), modified=info.modified)
+
+    @pytest.mark.parametrize("added", [0, 1, 3 * PART_BYTES])
+    @pytest.mark.parametrize("offset", [1, 10, PART_BYTES, 3 * PART_BYTES])
+    async def test_an_object_goes_on_from_an_offset(self, backend: Backend, offset: int, added: int) -> None:
+        backend.seed("k", b"o" * 3 * PART_BYTES)
+        writer = await backend.store.open_append("k", offset=offset)
+        assert writer.kept == offset
+        await write(writer, b"n" * added)
+        assert (await writer.complete()).size == offset + added
+        assert backend.contents() == {"k": b"o" * offset + b"n" * added}
+
+    async def test_an_offset_needs_an_object_that_reaches_it(self, backend: Backend) -> None:
+        with pytest.raises(NotFound):
+            await backend.store.open_append("k", offset=1)
+        backend.seed("k", b"0123456789")
+        for offset in (11, PART_BYTES, 10**15):
+            with pytest.raises(RangeInvalid):
+                await backend.store.open_append("k", offset=offset)
+        assert backend.contents() == {"k": b"0123456789"}
+
+    @pytest.mark.parametrize("offset", [None, 10])
+    async def test_nothing_is_written_where_nothing_changes(self, backend: Backend, offset: int | None) -> None:
+        backend.seed("k", b"0123456789")
+        before = await head(backend.store, "k")
+        backend.operations()
+        writer = await backend.store.open_append("k", offset=offset)
+        writer.seal()
+        assert await writer.complete() == before
+        await writer.abort()
+        assert len(backend.operations()) == 1
+        assert backend.contents() == {"k": b"0123456789"}
+
+    @pytest.mark.parametrize("size", [0, 10, 4 * PART_BYTES])
+    async def test_an_aborted_append_leaves_the_object_as_it_is(self, backend: Backend, size: int) -> None:
+        backend.seed("k", bytes(size))
+        for added in (0, 1, 3 * PART_BYTES):
+            writer = await backend.store.open_append("k")
+            await write(writer, bytes(added))
+            await writer.abort()
+            await writer.abort()
+            assert backend.contents() == {"k": bytes(size)}
+
+    @pytest.mark.parametrize(
+        ("size", "meanwhile"),
+        [(None, b"foreign"), (10, b"foreign"), (10, None), (4 * PART_BYTES, b"foreign"), (4 * PART_BYTES, None)],
+    )
+    async def test_what_others_write_during_an_append_stays(
+        self, backend: Backend, size: int | None, meanwhile: bytes | None
+    ) -> None:
+        if size is not None:
+            backend.seed("k", bytes(size))
+        writer = await backend.store.open_append("k")
+        await write(writer, b"new")
+        if meanwhile is None:
+            await backend.store.delete(("k",))
+        else:
+            backend.seed("k", meanwhile)
+        with pytest.raises(Changed):
+            await writer.complete()
+        await writer.abort()
+        assert backend.contents() == ({} if meanwhile is None else {"k": meanwhile})
 
     async def test_nobody_sees_an_object_before_it_is_complete(self, backend: Backend) -> None:
         writer = backend.store.open_write("k")
@@ -320,6 +410,31 @@ class TestTree:
             await file.write(b"data")
         assert backend.operations() == ["PutObject"]
         assert backend.contents() == {"home/d/f": b"data"}
+
+    async def test_appending_to_a_small_file_costs_what_is_promised(self, backend: Backend, tree: Tree) -> None:
+        backend.seed("home/f", b"old")
+
+        async def append() -> list[str]:
+            async with await tree.open_append(VirtualPath("/f")) as file:
+                await file.write(b"new")
+            return list(backend.operations())
+
+        first, second = await append(), await append()
+        assert backend.contents() == {"home/f": b"oldnewnew"}
+        if isinstance(backend, EmbeddedBackend):
+            assert first == ["HeadObject", "GetObject", "HeadObject", "PutObject"]
+            assert second == ["GetObject", "HeadObject", "PutObject"]
+
+    async def test_appending_to_a_large_file_costs_what_is_promised(self, backend: Backend, tree: Tree) -> None:
+        backend.seed("home/f", bytes(2 * PART_BYTES))
+        async with await tree.open_append(VirtualPath("/f")) as file:
+            await file.write(b"new")
+        if isinstance(backend, EmbeddedBackend):
+            assert backend.operations() == [
+                *("HeadObject", "CreateMultipartUpload", "UploadPartCopy", "UploadPartCopy"),
+                *("UploadPart", "HeadObject", "CompleteMultipartUpload"),
+            ]
+        assert backend.contents() == {"home/f": bytes(2 * PART_BYTES) + b"new"}
 
     async def test_a_download_is_one_request(self, backend: Backend, tree: Tree) -> None:
         backend.seed("home/f", b"data")

@@ -19,6 +19,7 @@ from aioftps3.storage.errors import (
     NotADirectory,
     NotEmpty,
     NotFound,
+    RangeInvalid,
     StorageError,
     Unavailable,
 )
@@ -122,6 +123,23 @@ class TreeMachine(RuleBasedStateMachine):
 
         self.run(work())
         self.model.files[path] = data
+        self.model.add_parents(path)
+
+    @rule(path=PATHS, data=DATA, offset=st.none() | st.integers(1, 12))
+    def append(self, path: VirtualPath, data: bytes, offset: int | None) -> None:
+        if path in self.model.directories and not (path in self.model.files and self.model.is_used(path)):
+            return  # as for `write`
+
+        async def work() -> None:
+            async with await self.tree.open_append(path, offset) as file:
+                await file.write(data)
+
+        old = self.model.files.get(path)
+        if offset is not None and (old is None or offset > len(old)):
+            self.expect(NotFound if old is None else RangeInvalid, work())
+            return
+        self.run(work())
+        self.model.files[path] = (old or b"")[:offset] + data
         self.model.add_parents(path)
 
     @rule(path=PATHS)

@@ -118,6 +118,26 @@ class MemoryStore:
     def open_write(self, key: str, *, expected_size: int | None = None) -> MemoryWriter:
         return MemoryWriter(self, key)
 
+    async def open_append(
+        self,
+        key: str,
+        *,
+        offset: int | None = None,
+        likely_size: int | None = None,
+        expected_size: int | None = None,
+    ) -> MemoryWriter:
+        await self.request("HeadObject", key)
+        stored = self._objects.get(key)
+        if stored is None:
+            if offset is not None:
+                raise NotFound
+            return MemoryWriter(self, key, guarded=True)
+        if self.no_overwrite:
+            raise OverwriteRefused
+        if offset is not None and offset > len(stored.data):
+            raise RangeInvalid
+        return MemoryWriter(self, key, base=self.info(key), kept=stored.data[:offset], guarded=True)
+
     async def list(
         self, prefix: str, *, delimiter: str | None = None, limit: int = PAGE_LIMIT, token: str | None = None
     ) -> ListPage:
@@ -225,10 +245,22 @@ class MemoryBody:
 
 
 class MemoryWriter:
-    def __init__(self, store: MemoryStore, key: str) -> None:
+    def __init__(
+        self,
+        store: MemoryStore,
+        key: str,
+        *,
+        base: ObjectInfo | None = None,
+        kept: bytes = b"",
+        guarded: bool = False,
+    ) -> None:
+        """With ``guarded`` it replaces ``base``, and nothing else."""
         self._store = store
         self._key = key
-        self._data = bytearray()
+        self._base = base
+        self._guarded = guarded
+        self.kept = len(kept)
+        self._data = bytearray(kept)
         self._room = memoryview(b"")
         self._failure: StorageError | None = None
         self._on_broken: Callable[[], None] | None = None
@@ -267,7 +299,15 @@ class MemoryWriter:
     async def complete(self) -> ObjectInfo:
         self._raise_failure()
 
+        base = self._base
+        if base is not None and len(self._data) == self.kept == base.size:
+            self._store.open_writers.discard(self)
+            return base
+
         def act() -> None:
+            there = self._store.info(self._key) if self._key in self._store.contents else None
+            if self._guarded and (base and base.etag) != (there and there.etag):
+                raise Changed
             self._store.seed(self._key, bytes(self._data), token=secrets.token_hex(4))
             self._store.open_writers.discard(self)
 

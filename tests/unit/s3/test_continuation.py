@@ -5,6 +5,7 @@ import base64
 import dataclasses
 import hashlib
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -13,10 +14,9 @@ from aioftps3.s3.checksums import Algorithm, new_digest
 from aioftps3.s3.continuation import (
     COPIES,
     OUTDATED_METADATA,
-    Abilities,
     Continuation,
+    Continuations,
     copied_ranges,
-    find_base,
     inherited,
 )
 from aioftps3.s3.copy import COPY_PART_BYTES, PartCopies
@@ -29,7 +29,6 @@ from aioftps3.s3.errors import (
     ServerFault,
     UploadEnded,
 )
-from aioftps3.s3.guard import Guard
 from aioftps3.s3.models import WRITE_ID_METADATA, ObjectInfo
 from aioftps3.s3.parts import LARGEST_PART_BYTES, LEAST_PART_BYTES, MIB, PARTS
 from aioftps3.s3.upload import Upload
@@ -63,37 +62,26 @@ class Scene:
         self.old = old
         self.fake.objects["k"], self.fake.metadata["k"] = old, metadata
         self.budget = ByteBudget(4 * PART, block=BLOCK)
-        self.abilities = Abilities()
-        self.slots = asyncio.Semaphore(4)
         self.client = client_of(self.fake)
+        self.slots = asyncio.Semaphore(4)
         self.equal_bytes: int | None = None
         self.expected: list[int | None] = []
+        self._continuations: Continuations | None = None
+
+    @property
+    def continuations(self) -> Continuations:
+        if self._continuations is None:
+            self._continuations = Continuations(self.client, slots=self.slots, least_bytes=PART, part_bytes=2 * PART)
+        return self._continuations
+
+    def make(self, **options: Any) -> Upload:
+        self.expected.append(options["expected_size"])
+        return Upload(self.client, "k", budget=self.budget, part_size=PART, **options)
 
     async def begin(self, length: int | None = None, *, reading: bool = False) -> Continuation:
-        base = await find_base(self.client, "k", length, reading=reading)
-
-        def make(*, begins_with: PartCopies | None, expected_size: int | None) -> Upload:
-            self.expected.append(expected_size)
-            return Upload(
-                self.client,
-                "k",
-                budget=self.budget,
-                part_size=PART,
-                expected_size=expected_size,
-                guard=Guard(self.client, "k", base.info.etag),
-                begins_with=begins_with,
-            )
-
-        return Continuation(
-            self.client,
-            base,
-            make,
-            abilities=self.abilities,
-            slots=self.slots,
-            least_bytes=PART,
-            part_bytes=2 * PART,
-            equal_bytes=self.equal_bytes,
-        )
+        likely_size = 0 if reading else 100 * PART
+        base = await self.continuations.find("k", length, likely_size=likely_size)
+        return await self.continuations.begin(base, self.make, equal_bytes=self.equal_bytes)
 
     def check(self, wanted: bytes) -> None:
         assert self.fake.objects == {"k": wanted}
@@ -132,14 +120,14 @@ async def test_what_is_written_stands_behind_what_was_there(size: int, added: in
     scene.check(content(size) + new)
 
 
-@pytest.mark.parametrize("reading", [False, True])
 @pytest.mark.parametrize("added", [0, 1, 5 * PART])
 @pytest.mark.parametrize("length", [1, PART - 1, PART, 3 * PART, 4 * PART + 7])
-async def test_what_is_written_stands_behind_as_much_as_was_asked_for(length: int, added: int, reading: bool) -> None:
+async def test_what_is_written_stands_behind_as_much_as_was_asked_for(length: int, added: int) -> None:
     old, new = content(4 * PART + 7), content(added)[::-1]
     scene = Scene(old)
-    await append(scene, new, length, reading=reading)
+    await append(scene, new, length)
     scene.check(old[:length] + new)
+    assert scene.fake.requests[0] == ("GetObject" if length < PART else "HeadObject")
 
 
 async def test_a_small_object_is_read_and_written_by_one_request_each() -> None:
@@ -197,19 +185,21 @@ async def test_nothing_is_read_or_copied_before_there_is_something_to_write() ->
     scene.check(content(5 * PART))
 
 
-@pytest.mark.parametrize(("length", "reading"), [(11, False), (11, True), (1, True), (10**18, False), (10**18, True)])
-async def test_what_goes_on_behind_the_end_is_refused(length: int, reading: bool) -> None:
-    scene = Scene(content(0 if length == 1 else 10))
+@pytest.mark.parametrize(("size", "length"), [(0, 1), (10, 11), (10, PART), (10, 10**18)])
+async def test_what_goes_on_behind_the_end_is_refused(size: int, length: int) -> None:
+    scene = Scene(content(size))
     with pytest.raises(InvalidRange):
-        await scene.begin(length, reading=reading)
+        await scene.begin(length)
     assert len(scene.fake.requests) == 1
     scene.check(scene.old)
 
 
 @pytest.mark.parametrize("reading", [False, True])
 async def test_what_is_not_there_cannot_be_gone_on_from(reading: bool) -> None:
+    scene = Scene(b"")
+    del scene.fake.objects["k"]
     with pytest.raises(NoSuchKey):
-        await find_base(client_of(FakeS3()), "k", None, reading=reading)
+        await scene.begin(reading=reading)
 
 
 async def test_an_object_in_an_archive_is_refused() -> None:
@@ -238,7 +228,7 @@ async def test_a_store_without_part_copies_is_found_out_once_and_then_read_from(
     scene.fake.always["UploadPartCopy"] = Answered(501, "NotImplemented")
     await append(scene, b"xy")
     scene.check(content(5 * PART) + b"xy")
-    assert not scene.abilities.copies_parts
+    assert not scene.continuations.copies_parts
     assert scene.expected == [None, 5 * PART]
     scene.fake.requests.clear()
     await append(scene, b"z")
@@ -351,7 +341,7 @@ async def test_after_a_failed_beginning_nothing_can_be_written() -> None:
 
 async def test_a_base_whose_stream_breaks_is_read_on() -> None:
     scene = Scene(content(50))
-    continuation = await scene.begin(40, reading=True)
+    continuation = await scene.begin(40)
     scene.fake.responses[0].breaks_after = 7
     await put(continuation, b"xy")
     await continuation.complete()

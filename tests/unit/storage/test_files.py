@@ -95,6 +95,31 @@ async def test_the_store_hears_that_all_bytes_have_come_before_the_lock_is_waite
     await task
 
 
+@pytest.mark.parametrize("how", ["commit", "abort", "a commit that fails"])
+async def test_the_end_is_told_once_whichever_it_is(scene: Scene, how: str) -> None:
+    ended: list[bool] = []
+    writer = scene.store.open_write("d/f")
+    file = WriteFile(
+        PATH,
+        writer,
+        lock=lambda: scene.locks.exclusive(PATH),
+        committed=scene.committed.append,
+        ended=lambda: ended.append(True),
+    )
+    await file.write(b"new")
+    assert ended == []
+    if how == "abort":
+        await file.abort()
+    elif how == "commit":
+        await file.commit()
+    else:
+        writer.break_down(Unavailable())
+        with pytest.raises(Unavailable):
+            await file.commit()
+    await file.abort()
+    assert ended == [True]
+
+
 async def test_there_is_no_room_in_a_file_that_has_ended(scene: Scene) -> None:
     async with scene.file() as file:
         await file.abort()

@@ -218,3 +218,57 @@ async def test_many_acquisitions_leave_nothing_behind() -> None:
             await stack.enter_async_context(locks.exclusive(f"/d{number}/f"))
         assert len(locks) == 201
     assert len(locks) == 0
+
+
+async def test_turns_come_in_order_and_keep_nobody_else_away() -> None:
+    locks = PathLocks()
+    first = await locks.take_turn("/d/f", 60)
+    order: list[str] = []
+
+    async def another(name: str) -> None:
+        end = await locks.take_turn("/d/f", 60)
+        order.append(name)
+        end()
+
+    waiting = [asyncio.create_task(another(name)) for name in ("second", "third")]
+    await settle()
+    async with locks.exclusive("/d/f", "/d"):
+        (await locks.take_turn("/d/other", 60))()
+        assert order == []
+    first()
+    first()
+    await asyncio.gather(*waiting)
+    assert order == ["second", "third"]
+    assert len(locks) == 0
+
+
+async def test_who_has_waited_for_long_goes_ahead() -> None:
+    locks = PathLocks()
+    first = await locks.take_turn("/f", 60)
+    impatient = await locks.take_turn("/f", 0.01)
+    later = asyncio.create_task(locks.take_turn("/f", 60))
+    await settle()
+    impatient()
+    await settle()
+    assert not later.done()
+    first()
+    (await later)()
+    assert len(locks) == 0
+
+
+@pytest.mark.parametrize("turns", range(4))
+async def test_who_is_cancelled_while_he_waits_has_no_turn(turns: int) -> None:
+    locks = PathLocks()
+    first = await locks.take_turn("/f", 60)
+    waiting = asyncio.create_task(locks.take_turn("/f", 60))
+    await settle()
+    if turns:
+        first()
+    for _ in range(turns - 1):
+        await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.wait({waiting})
+    if not waiting.cancelled():
+        waiting.result()()
+    first()
+    assert len(locks) == 0

@@ -31,6 +31,22 @@ def test_a_stored_file_is_known_for_a_while() -> None:
     assert recent.file("d/f") is None
 
 
+def test_a_size_is_known_for_a_while_by_whoever_asked_for_it_or_stored_the_file() -> None:
+    clock = Clock()
+    recent = Recent(Watchers(), clock)
+    recent.saw_size("asked", 3)
+    recent.stored("stored", entry("stored"))
+    clock.now = STORED_SECONDS
+    assert [recent.size(key) for key in ("asked", "stored", "other")] == [3, 0, None]
+    recent.saw_size("asked", 4)
+    clock.now += 1
+    assert [recent.size(key) for key in ("asked", "stored")] == [4, None]
+    for number in range(1000):
+        recent.saw_size(f"{number}", number)
+    assert recent.size("asked") is None
+    assert sum(recent.size(f"{number}") is not None for number in range(1000)) < 100
+
+
 def test_a_file_that_may_be_another_is_not_known() -> None:
     recent = Recent(Watchers())
     recent.stored("f", entry("f"))
