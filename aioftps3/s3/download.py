@@ -49,7 +49,7 @@ class Download:
         return self._version.info
 
     def chunks(self) -> AsyncIterator[bytes]:
-        """Give the content to its end, about 256 KiB at a time; can be used once.
+        """Give the content to its end, up to 512 KiB at a time; can be used once.
 
         Raises:
             ObjectChanged: it has become another one.

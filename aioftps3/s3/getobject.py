@@ -37,7 +37,7 @@ class GetObject:
         """Checks what `chunks` gives; hand it on to go on with the object after this stream has broken."""
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
-        """Give the content as it comes, about 256 KiB at a time; can be used once.
+        """Give the content as it comes, up to 512 KiB at a time; can be used once.
 
         Content that is not what its checksum says ends by an error in place of its last chunk, so that nobody has all
         of it and takes it for good.

@@ -10,8 +10,8 @@ from aioftps3.s3 import checksums, uri
 from aioftps3.s3.checksums import Algorithm, Checksum
 
 SLICE_BYTES = 256 * 1024
-"""A body is handed to the connection in slices of this size: larger ones are encrypted in one go and stall the loop,
-smaller ones cost turns of it (measured: 256 KiB is at the floor over http and https)."""
+"""A body at hand is given to the connection in slices of this size: larger ones are encrypted in one go, smaller ones
+cost turns of the loop."""
 
 EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
 
@@ -241,7 +241,7 @@ class Body(Protocol):
         """Checksum of the whole content; asked for only with the algorithm of the client that sends it."""
 
     def chunks(self) -> Iterator[memoryview]:
-        """Give the content from its start, in slices of at most `SLICE_BYTES`; may be called again."""
+        """Give the content from its start, in slices of at most about a MiB; may be called again."""
 
 
 class BytesBody:

@@ -39,6 +39,9 @@ BODY_TIMEOUT_SECONDS = 15.0
 begun and does not go on is a lost connection, and FTP clients wait for 20 s (FileZilla) until they give up
 themselves."""
 
+RECEIVE_BYTES = 512 * 1024
+"""Bytes of a body that are taken from its socket at once; with asyncio's 256 KiB a download costs 10 % more CPU."""
+
 JOINED_BYTES = 64 * 1024
 """Pieces of a body that are smaller are joined with what came after them; to write each of them by itself costs more
 than the copy. Larger ones are given as they are: `read(n)` would cut and join them again and again."""
@@ -93,7 +96,8 @@ class Response(Protocol):
         """Headers, names in lower case."""
 
     def chunks(self) -> AsyncIterator[bytes]:
-        """Give the body as it comes: what one turn of the loop received, about 256 KiB at most. Can be used once.
+        """Give the body as it comes: what one turn of the loop received, `RECEIVE_BYTES` at most over http and half
+        of it over https. Can be used once.
 
         Raises:
             S3TransportError: it does not arrive whole.
@@ -123,6 +127,12 @@ class Transport(Protocol):
 
     async def close(self) -> None:
         """Close all connections. Idempotent."""
+
+
+def receive_up_to(transport: asyncio.BaseTransport, size: int) -> None:
+    """Have asyncio take up to so many bytes from a socket at once, where it can be told."""
+    if hasattr(transport, "max_size"):
+        transport.max_size = size
 
 
 def client_ssl_context(ca_file: str | None) -> ssl.SSLContext:
@@ -290,6 +300,9 @@ class _AiohttpResponse:
 
     async def chunks(self) -> AsyncIterator[bytes]:
         self._limit_silence()
+        connection = self._response.connection
+        if connection is not None and connection.transport is not None:
+            receive_up_to(connection.transport, RECEIVE_BYTES)
         content = self._response.content
         while True:
             try:

@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import random
+import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -13,7 +14,7 @@ from aiohttp import web
 from aioftps3.s3.blocks import BlockPool, PartBody
 from aioftps3.s3.errors import BodyTruncated, ConnectFailed, ConnectionBroken, RequestTimedOut, S3ProtocolError
 from aioftps3.s3.models import SLICE_BYTES, BytesBody
-from aioftps3.s3.transport import AiohttpTransport, Request, client_ssl_context
+from aioftps3.s3.transport import RECEIVE_BYTES, AiohttpTransport, Request, client_ssl_context, receive_up_to
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 RawHandler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -294,7 +295,7 @@ async def test_small_pieces_that_came_together_are_one_chunk_and_large_ones_stay
         chunks = [chunk async for chunk in response.chunks()]
         assert b"".join(chunks) == piece * count
         assert all(chunks)
-        assert max(map(len, chunks)) <= SLICE_BYTES
+        assert max(map(len, chunks)) <= RECEIVE_BYTES
         assert len(chunks) < count // 2
         await response.close()
 
@@ -432,3 +433,26 @@ def test_tls_is_verified_and_at_least_1_2() -> None:
 def test_missing_ca_file_is_told_at_once(tmp_path: object) -> None:
     with pytest.raises(FileNotFoundError):
         AiohttpTransport(ca_file=f"{tmp_path}/missing.pem")
+
+
+async def test_more_is_received_at_once_than_asyncio_takes_by_itself() -> None:
+    asked: list[int] = []
+
+    class Recorded(socket.socket):
+        def recv(self, size: int, flags: int = 0, /) -> bytes:
+            asked.append(size)
+            return super().recv(size, flags)
+
+    theirs, ours = socket.socketpair()
+    with theirs, Recorded(fileno=ours.detach()) as recorded:
+        recorded.setblocking(False)
+        reader = asyncio.StreamReader()
+        protocol = asyncio.StreamReaderProtocol(reader)
+        connection, _ = await asyncio.get_running_loop().create_connection(lambda: protocol, sock=recorded)
+        theirs.send(b"a")
+        assert await reader.readexactly(1) == b"a"
+        receive_up_to(connection, 1_000_000)
+        theirs.send(b"b")
+        assert await reader.readexactly(1) == b"b"
+        assert asked == [256 * 1024, 1_000_000]
+        connection.close()
