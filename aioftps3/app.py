@@ -31,6 +31,7 @@ from aioftps3.ftp.config import FtpConfig, RequireTls, UploadEnd
 from aioftps3.ftp.hashing import HASHES
 from aioftps3.ftp.server import FtpsServer
 from aioftps3.keypair import EncryptedKey, KeyPair, reason
+from aioftps3.renewal import CertificateWatch
 from aioftps3.s3 import digests
 from aioftps3.s3.budget import ByteBudget
 from aioftps3.s3.checksums import chosen_algorithm
@@ -87,17 +88,24 @@ def run(settings: Settings, announce: Callable[[Addresses], None]) -> int:
         return runner.run(serve(settings, announce))
 
 
-async def serve(settings: Settings, announce: Callable[[Addresses], None]) -> int:
+async def serve(settings: Settings, announce: Callable[[Addresses], None], *, hangup_ends: bool = False) -> int:
     """`run` inside an event loop: 0 after a signal and a drain, 1 when a second signal has aborted transfers. It is the
     last thing that a process does: from then on SIGTERM and SIGINT are ignored.
 
-    Raises SettingsError when the certificate is no good, and StartError.
+    SIGHUP has the certificate read again, or is one of those that end (``hangup_ends``). Raises SettingsError when the
+    certificate is no good, and StartError.
     """
     loop = asyncio.get_running_loop()
     process.refuse_unsupported(loop)
     async with contextlib.AsyncExitStack() as stack:
         signals = stack.enter_context(Signals(loop).installed())
         tls = load_tls(settings)
+        read_again = _warn_that_no_certificate_is_read
+        if settings.tls_cert is not None:
+            watch = CertificateWatch(tls, settings.tls_cert, settings.tls_key)
+            stack.push_async_callback(_cancelled, asyncio.create_task(watch.run()))
+            read_again = watch.read_now
+        stack.enter_context(signals.on_hangup(None if hangup_ends else read_again))
         transport = s3_transport(settings)
         stack.push_async_callback(transport.close)
         source = credentials(settings, transport)
@@ -129,9 +137,7 @@ async def serve(settings: Settings, announce: Callable[[Addresses], None]) -> in
 
 async def check(settings: Settings) -> list[checks.Finding]:
     """What `serve` would find: the certificate, and S3 for reading and writing. Raises SettingsError."""
-    load_tls(settings)
-    own = settings.tls_cert is not None
-    findings = [checks.Finding(True, f"certificate: {settings.tls_cert if own else 'self-signed, made at each start'}")]
+    findings = [_certificate_finding(settings, load_tls(settings))]
     transport = s3_transport(settings)
     source = credentials(settings, transport)
     client = s3_client(settings, transport, source.provider, patient=False)
@@ -236,6 +242,13 @@ def load_tls(settings: Settings) -> ServerTls:
         raise SettingsError([Fault("AIOFTPS3_TLS_CERT", text)]) from error
     log.info("certificate %s, SHA-256 fingerprint %s, %s", settings.tls_cert, pair.fingerprint, pair.expiry)
     return tls
+
+
+def _certificate_finding(settings: Settings, tls: ServerTls) -> checks.Finding:
+    if settings.tls_cert is None:
+        return checks.Finding(True, "certificate: self-signed, made at each start")
+    level, text = tls.pair.warning(datetime.now(UTC)) or (logging.INFO, tls.pair.expiry)
+    return checks.Finding(level < logging.ERROR, f"certificate: {settings.tls_cert}, {text}")
 
 
 def authenticator(settings: Settings) -> Authenticator:
@@ -381,6 +394,10 @@ async def _close(server: FtpsServer) -> None:
     if not done:
         log.warning("some sessions did not end in time and are dropped")
         await _cancelled(closing)
+
+
+def _warn_that_no_certificate_is_read() -> None:
+    log.warning("there is no certificate to read again: AIOFTPS3_TLS_CERT is not set")
 
 
 async def _watch_s3(client: S3Client, prefix: str) -> None:

@@ -98,7 +98,7 @@ async def _serve(directory: Path | None, say: Callable[[str], None]) -> int:
                 say(manual(access))
                 say(app.ready_line(addresses))
 
-            return await app.serve(configured, announce)
+            return await app.serve(configured, announce, hangup_ends=True)
 
 
 def manual(access: Access) -> str:

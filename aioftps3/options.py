@@ -307,7 +307,7 @@ class Settings(BaseModel):
         _parsed(values.readable_file),
         Opt(
             "AIOFTPS3_TLS_CERT",
-            "PEM file with the certificate chain, leaf first (the key may be in it too).",
+            "PEM file with the certificate chain, leaf first (and perhaps the key). Read again when it has changed.",
             "self-signed, with a warning",
         ),
     ] = None

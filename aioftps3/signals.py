@@ -1,4 +1,4 @@
-"""What signals ask for: the first SIGTERM or SIGINT to end, a second one to end at once, SIGHUP to read files again."""
+"""What signals ask for: the first SIGTERM or SIGINT to end, a second one to end at once, SIGHUP what is chosen."""
 
 import asyncio
 import contextlib
@@ -28,13 +28,18 @@ class Signals:
             yield self
 
     @contextlib.contextmanager
-    def on_hangup(self, call: Callable[[], None]) -> Iterator[None]:
-        """Have ``call`` called, from the loop, for each SIGHUP inside the block, and ignore it behind it. Without this
-        it ends the process, as is usual when a terminal is closed."""
+    def on_hangup(self, call: Callable[[], None] | None) -> Iterator[None]:
+        """Have ``call`` called, from the loop, for each SIGHUP inside the block, and ignore it behind it.
+
+        With None it is one of those that end, as is usual when a terminal is closed.
+        """
 
         def hung_up(number: signal.Signals) -> None:
-            log.info("%s received", number.name)
-            call()
+            if call is None:
+                self._caught(number)
+            else:
+                log.info("%s received", number.name)
+                call()
 
         with self._handled((signal.SIGHUP,), hung_up):
             yield

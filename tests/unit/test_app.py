@@ -12,7 +12,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, fields
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, get_args
 
@@ -741,6 +741,15 @@ async def test_a_signal_that_comes_when_all_is_done_changes_nothing(environ: Map
         assert await running.ended() == 0
 
 
+async def test_a_hangup_ends_nothing_where_there_is_no_certificate_to_read(environ: Mapping[str, str]) -> None:
+    async with daemon(environ) as running:
+        running.process.send_signal(signal.SIGHUP)
+        await running.logged("there is no certificate to read again: AIOFTPS3_TLS_CERT is not set")
+        (await asyncio.to_thread(login, running.port)).close()
+        running.process.terminate()
+        assert await running.ended() == 0
+
+
 async def test_s3_that_is_not_there_is_said_and_served_around(environ: Mapping[str, str]) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
@@ -765,6 +774,25 @@ async def run(environ: Mapping[str, str], *arguments: str) -> tuple[int, str, st
         out, err = await process.communicate()
     assert process.returncode is not None
     return process.returncode, out.decode(), err.decode()
+
+
+@pytest.mark.parametrize(
+    ("days", "code", "words"),
+    [
+        (90, 0, "ok    certificate: {path}, valid until "),
+        (1, 0, "ok    certificate: {path}, expires at "),
+        (-1, 1, "WRONG certificate: {path}, has expired at "),
+    ],
+)
+async def test_check_tells_how_long_the_certificate_is_valid(
+    environ: Mapping[str, str], days: int, code: int, words: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "both.pem"
+    then = datetime.now(UTC) - timedelta(days=30)
+    path.write_bytes(make_self_signed(["localhost"], now=then, validity=timedelta(days=30 + days)).pem)
+    ended, out, _ = await run({**environ, "AIOFTPS3_TLS_CERT": str(path)}, "check")
+    assert words.format(path=path) in out
+    assert ended == code
 
 
 async def test_check_says_a_line_for_each_check(s3: EmbeddedS3, environ: Mapping[str, str]) -> None:

@@ -26,8 +26,8 @@ class Demo:
         assert match, self.manual
         return match[1]
 
-    async def interrupted(self) -> tuple[int | None, str]:
-        self.process.send_signal(signal.SIGINT)
+    async def interrupted(self, number: signal.Signals = signal.SIGINT) -> tuple[int | None, str]:
+        self.process.send_signal(number)
         async with asyncio.timeout(WAIT_SECONDS):
             _, err = await self.process.communicate()
         return self.process.returncode, err.decode()
@@ -59,11 +59,12 @@ async def client(*command: str, cwd: Path | None = None) -> str:
     return out.decode()
 
 
-async def test_ctrl_c_stops_it_cleanly() -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP], ids=lambda number: number.name)
+async def test_ctrl_c_and_a_closed_terminal_stop_it_cleanly(number: signal.Signals) -> None:
     async with demo() as running:
         certificate = Path(running.value("certificate"))
         assert "BEGIN CERTIFICATE" in await asyncio.to_thread(certificate.read_text)
-        code, err = await running.interrupted()
+        code, err = await running.interrupted(number)
     assert code == 0
     assert "Traceback" not in err
     assert " ERROR " not in err
