@@ -85,14 +85,17 @@ class S3File:
 
     @_path_io
     async def __aenter__(self) -> Self:
-        if self._mode == "wb":
-            self._writing = self._tree.open_write(self._path, expected_size=self._expected_size)
-            await self._writing.__aenter__()
-        elif self._mode == "rb":
-            if self._offset is not None:
-                await self._open_read(self._offset)
-        else:
-            raise NotSupported(f"mode {self._mode}")
+        match self._mode:
+            case "wb" | "ab":
+                await self._open_write()
+            case "rb":
+                if self._offset is not None:
+                    await self._open_read(self._offset)
+            case "r+b":
+                if self._offset is not None:
+                    await self._open_write()
+            case _:
+                raise NotSupported(f"mode {self._mode}")
         return self
 
     @_path_io
@@ -103,6 +106,13 @@ class S3File:
             await self._reading.__aexit__(kind, error, trace)
         if self._writing is not None:
             await self._writing.__aexit__(kind, error, trace)
+
+    async def _open_write(self) -> WriteFile:
+        if self._mode == "ab" or self._offset:
+            self._writing = await self._tree.open_append(self._path, self._offset, expected_size=self._expected_size)
+        else:
+            self._writing = self._tree.open_write(self._path, expected_size=self._expected_size)
+        return await self._writing.__aenter__()
 
     async def _open_read(self, offset: int) -> ReadFile:
         reading = self._tree.open_read(self._path, offset=offset)
@@ -120,8 +130,9 @@ class S3File:
 
     @_path_io
     async def seek(self, offset: int, whence: int = 0) -> int:
-        """Set where reading begins; possible once, before the first read."""
-        if whence != 0 or self._reading is not None or self._mode != "rb":
+        """Set where reading or writing begins; possible once, before it does."""
+        is_open = self._reading is not None or self._writing is not None
+        if whence != 0 or is_open or self._mode not in ("rb", "r+b"):
             raise NotSupported("seek after the start")
         self._offset = offset
         return offset
@@ -162,8 +173,15 @@ class S3File:
     @_path_io
     async def write(self, data: bytes | memoryview) -> int:
         """Add bytes to the upload by copying them; waiting is the backpressure."""
+        if self._writing is None and self._mode == "r+b":
+            await self._open_write()
         await self._written().write(data)
         return len(data)
+
+    @property
+    def kept(self) -> int:
+        """Bytes of the old file that the written one begins with."""
+        return self._written().kept
 
     def _written(self) -> WriteFile:
         if self._writing is None:
@@ -315,9 +333,11 @@ class S3PathIO(AbstractPathIO[PurePosixPath]):
     ) -> Any:
         """A commit-or-abort context over one file: see `S3File`.
 
-        With an ``offset`` a file is opened for reading on entry, so that its absence is known then; without one, as
-        aioftp calls it, on the first read, so that seek costs no second request. ``expected_size`` in bytes, where it
-        is known of a file to be written, makes room for a very large one.
+        Modes are ``rb``; ``wb``; ``ab``, which writes behind what there is; and ``r+b``, which writes behind its first
+        ``offset`` bytes, and nothing stays behind that. With an ``offset`` a file is opened on entry, so that its
+        absence is known then; without one, as aioftp calls it, when it is first read, or with ``r+b`` written, so that
+        seek costs no second request. ``expected_size`` in bytes, where it is known of a file to be written, makes room
+        for a very large one.
         """
         return S3File(self.tree, path, mode, offset, expected_size)
 

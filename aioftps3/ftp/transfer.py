@@ -38,6 +38,8 @@ _LINGER_SECONDS = 1.0
 """How long a finished download may wait for the client's end of the data connection, so that 226 does not overtake the
 data, before 226 is sent anyway."""
 
+_NO_POSITIONS = "Positions in text whose line ends are converted are not known: send TYPE I or REST 0."
+
 _TEXT_BYTES = 64 * 1024
 """Bytes of text received at once, when their line ends are converted."""
 
@@ -76,13 +78,20 @@ class _DataPort:
         return self.transfer.data
 
 
-async def receive_file(session: Session, path: PurePosixPath, *, verb: str, opening: str | None = None) -> Reply:
-    """STOR: the client's bytes to a file, whole or not at all. ``opening`` is the text of the 150."""
+async def receive_file(
+    session: Session, path: PurePosixPath, *, verb: str, mode: str = "wb", opening: str | None = None
+) -> Reply:
+    """STOR: the client's bytes to a file, whole or not at all; behind what there is for mode ``ab``, for ``r+b`` behind
+    what there is up to the position of REST. ``opening`` is the text of the 150."""
+    offset = session.restart_offset if mode == "r+b" else None
+    if session.converts_text and offset:
+        raise ReplyError(554, _NO_POSITIONS)
     async with _DataPort(session, verb, str(path)) as port:
         transfer = port.transfer
-        async with session.path_io.open(path, mode="wb", expected_size=session.allocated) as file:
+        async with session.path_io.open(path, mode=mode, offset=offset, expected_size=session.allocated) as file:
+            where = f", behind {file.kept} bytes that are there" if file.kept else ""
             try:
-                data = await _take_file(session, port, file, opening or f"Ready to receive {path.name}.")
+                data = await _take_file(session, port, file, opening or f"Ready to receive {path.name}{where}.")
             except Exception as error:
                 transfer.failure = error
                 raise
@@ -100,7 +109,7 @@ async def _take_file(session: Session, port: _DataPort, file: S3File, opening: s
         await (_receive_text if session.converts_text else _receive)(data, file)
     except DataLost as error:
         raise ReplyError(426, f"Upload cut, nothing stored: {error}.") from error
-    await _check_end(session, data)
+    await _check_end(session, data, file.kept)
     return data
 
 
@@ -154,8 +163,11 @@ async def _interruptible(data: DataConnection, upload: S3File | None = None) -> 
         raise
 
 
-async def _check_end(session: Session, data: DataConnection) -> None:
-    """Raise ReplyError unless the stream's end proves that the client sent all it wanted to."""
+async def _check_end(session: Session, data: DataConnection, kept: int) -> None:
+    """Raise ReplyError unless the stream's end proves that the client sent all it wanted to.
+
+    ``kept`` bytes were there before. Clients that go on from there announce either what they send, or the whole file.
+    """
     if data.end is not StreamEnd.CLOSE_NOTIFY and session.config.upload_end is not UploadEnd.TRUSTING:
         if session.config.upload_end is UploadEnd.STRICT:
             raise ReplyError(426, "Upload ended without TLS close_notify and may be cut, nothing stored.")
@@ -164,8 +176,9 @@ async def _check_end(session: Session, data: DataConnection) -> None:
         if session.channel.lost or not session.watched:
             raise ReplyError(426, "Upload cut, nothing stored.")
     announced = session.allocated
-    if announced is not None and session.transfer_type == "I" and announced != data.bytes_received:
-        raise ReplyError(426, f"ALLO announced {announced} bytes but {data.bytes_received} came, nothing stored.")
+    came = data.bytes_received
+    if announced is not None and session.transfer_type == "I" and announced not in (came, kept + came):
+        raise ReplyError(426, f"ALLO announced {announced} bytes but {came} came, nothing stored.")
 
 
 async def send_file(session: Session, path: PurePosixPath, *, verb: str) -> Reply:
@@ -173,7 +186,7 @@ async def send_file(session: Session, path: PurePosixPath, *, verb: str) -> Repl
     offset = session.restart_offset
     lines = ToWire() if session.converts_text else None
     if lines is not None and offset:
-        raise ReplyError(554, "Positions in text whose line ends are converted are not known: send TYPE I or REST 0.")
+        raise ReplyError(554, _NO_POSITIONS)
     async with (
         _DataPort(session, verb, str(path)) as port,
         session.path_io.open(path, mode="rb", offset=offset) as file,

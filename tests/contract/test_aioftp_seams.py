@@ -28,7 +28,7 @@ from aioftps3.auth.users import EnvironmentUser
 from aioftps3.ftp.pathio import S3File, S3PathIO
 from aioftps3.ftp.server import FtpsServer
 from aioftps3.ftp.users import GatewayUser, UserManager
-from aioftps3.storage.errors import NotFound, StorageError, TooSlow, Unavailable
+from aioftps3.storage.errors import NotFound, RangeInvalid, StorageError, TooSlow, Unavailable
 from aioftps3.storage.locks import PathLocks
 from aioftps3.storage.tree import Tree
 from tests.support.ftp_session import HOST, LOGIN, PASSWORD, FtpStore, Wire, running_server
@@ -335,12 +335,48 @@ async def test_a_store_that_fails_meanwhile_tells_who_has_opened_the_file(path_i
 
 
 async def test_open_refuses_modes_that_s3_has_not(path_io: S3PathIO) -> None:
-    for mode in ("r+b", "ab", "xb"):
+    for mode in ("xb", "w+b", "r"):
         with pytest.raises(aioftp.PathIOError) as raised:
             async with path_io.open(PurePosixPath("/file"), mode):
                 pass
         assert isinstance(raised.value.__cause__, StorageError)
     assert store_of(path_io).contents["file"] == b"0123456789"
+
+
+async def test_files_are_gone_on_with_as_the_stock_server_does_it(path_io: S3PathIO) -> None:
+    """It opens for APPE in mode ab, and for STOR behind a REST in mode r+b, and seeks then."""
+    store, path = store_of(path_io), PurePosixPath("/file")
+    async with path_io.open(path, "ab") as file:
+        assert file.kept == 10
+        await file.write(b"X")
+    assert store.contents["file"] == b"0123456789X"
+    async with path_io.open(path, "r+b") as file:
+        assert await file.seek(3) == 3
+        await file.write(b"Y")
+        with pytest.raises(aioftp.PathIOError):
+            await file.seek(0)
+        assert file.kept == 3
+    assert store.contents["file"] == b"012Y"
+    async with path_io.open(path, "r+b", 2) as file:
+        assert file.kept == 2
+    assert store.contents["file"] == b"01"
+    with pytest.raises(aioftp.PathIOError) as raised:
+        async with path_io.open(path, "r+b", 3):
+            pass
+    assert isinstance(raised.value.__cause__, RangeInvalid)
+    with pytest.raises(ZeroDivisionError):
+        await write_half_and_fail(path_io.open(path, "ab"), ZeroDivisionError())
+    assert store.contents["file"] == b"01"
+
+
+async def test_a_stock_server_goes_on_with_files(tmp_path: Path) -> None:
+    async with stock_server(FtpStore({"file": b"0123456789"})) as stock, stock.client() as client:
+        async with client.append_stream("file") as stream:
+            await stream.write(b"X")
+        assert stock.store.contents["file"] == b"0123456789X"
+        async with client.upload_stream("file", offset=3) as stream:
+            await stream.write(b"Y")
+        assert stock.store.contents["file"] == b"012Y"
 
 
 async def test_reading_by_blocks_from_a_position_and_without_a_second_request(path_io: S3PathIO) -> None:

@@ -73,6 +73,58 @@ def test_reading_from_a_position_is_one_get(session: ftplib.FTP_TLS, embedded: E
     assert embedded.operations() == ["GetObject"]
 
 
+@pytest.mark.parametrize(
+    ("size", "commands", "expected"),
+    [
+        (10, ("APPE",), ["HeadObject", "GetObject", "HeadObject", "PutObject"]),
+        (10, ("SIZE", "APPE"), ["HeadObject", "GetObject", "HeadObject", "PutObject"]),
+        (10, ("REST 4", "STOR"), ["GetObject", "HeadObject", "PutObject"]),
+        (10, ("REST 10", "STOR"), ["GetObject", "HeadObject", "PutObject"]),
+        (
+            6 * 1024 * 1024,
+            ("APPE",),
+            [
+                *("HeadObject", "CreateMultipartUpload", "UploadPartCopy"),
+                *("UploadPart", "HeadObject", "CompleteMultipartUpload"),
+            ],
+        ),
+        (
+            6 * 1024 * 1024,
+            ("REST 6000000", "STOR"),
+            [
+                *("HeadObject", "CreateMultipartUpload", "UploadPartCopy"),
+                *("UploadPart", "HeadObject", "CompleteMultipartUpload"),
+            ],
+        ),
+        (None, ("APPE",), ["HeadObject", "HeadObject", "PutObject"]),
+    ],
+    ids=lambda value: None if isinstance(value, list) else str(value),
+)
+def test_appending_costs_what_is_promised(
+    session: ftplib.FTP_TLS,
+    embedded: EmbeddedBackend,
+    folder: str,
+    size: int | None,
+    commands: tuple[str, ...],
+    expected: list[str],
+) -> None:
+    """The second HeadObject is for stores other than AWS."""
+    if size is not None:
+        embedded.put(f"{folder}/file", bytes(size))
+    for command in commands[:-1]:
+        session.sendcmd(command if command.startswith("REST") else f"{command} {folder}/file")
+    session.storbinary(f"{commands[-1]} {folder}/file", io.BytesIO(b"new"))
+    assert embedded.operations() == expected
+
+
+def test_appending_again_costs_a_request_less(session: ftplib.FTP_TLS, embedded: EmbeddedBackend, folder: str) -> None:
+    for _ in range(2):
+        embedded.clear_requests()
+        session.storbinary(f"APPE {folder}/file", io.BytesIO(b"a line"))
+    assert embedded.operations() == ["GetObject", "HeadObject", "PutObject"]
+    assert embedded.read(f"{folder}/file") == b"a linea line"
+
+
 def _listed(session: ftplib.FTP_TLS, command: str, path: str) -> int:
     lines: list[str] = []
     session.retrlines(f"{command} {path}", lines.append)

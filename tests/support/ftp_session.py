@@ -478,9 +478,9 @@ class FtpClient:
         await self.encrypt(wire)
         return wire
 
-    async def upload(self, name: str, data: bytes) -> Answer:
+    async def upload(self, name: str, data: bytes, verb: str = "STOR") -> Answer:
         """STOR as well-behaved clients do it; its final reply."""
-        wire = await self.open_data(f"STOR {name}")
+        wire = await self.open_data(f"{verb} {name}")
         await wire.send(data)
         await wire.end_in_order()
         return await self.reply()

@@ -74,6 +74,8 @@ class Proxy:
         """Connections that were accepted."""
         self.harmed = 0
         """Harms that came about."""
+        self.passed = dict.fromkeys(Direction, 0)
+        """Bytes that have passed in each direction."""
 
     def plan(self, *harms: Harm | None) -> None:
         """Harm the next connections so, one each; later ones pass."""
@@ -129,7 +131,7 @@ class Proxy:
                         (Direction.DOWN, server, client),
                     ):
                         mine = harm if harm is not None and harm.direction is direction else None
-                        group.create_task(self._pump(source, sink, mine))
+                        group.create_task(self._pump(source, sink, direction, mine))
             except* _Ended as ended:
                 if any(each.reset for each in _leaves(ended)):
                     for sock in (client, server):
@@ -138,7 +140,7 @@ class Proxy:
                 for sock in (client, server):
                     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
 
-    async def _pump(self, source: socket.socket, sink: socket.socket, harm: Harm | None) -> None:
+    async def _pump(self, source: socket.socket, sink: socket.socket, direction: Direction, harm: Harm | None) -> None:
         loop = asyncio.get_running_loop()
         passed = 0
         limit = _READ_BYTES
@@ -156,6 +158,7 @@ class Proxy:
                 return
             await loop.sock_sendall(sink, data)
             passed += len(data)
+            self.passed[direction] += len(data)
 
     async def _act(self, act: Act, sink: socket.socket) -> None:
         match act:

@@ -32,7 +32,6 @@ SKIP_REASONS: tuple[str, ...] = (
     r".* is left out by --clients",
     r"--clients=.*",
     r"none of --clients=\S+ can",
-    r"not built yet: .*",
 )
 """Patterns of the whole reason."""
 

@@ -44,7 +44,7 @@ def _facts_offered(enabled: Iterable[str]) -> str:
 
 
 async def opts(session: Session, argument: str) -> Reply:
-    """OPTS: UTF8 is always on, MLST chooses facts, HASH a hash."""
+    """OPTS: UTF8 is always on, and so is REST before STOR; MLST chooses facts, HASH a hash."""
     name, _, value = argument.strip(" ").partition(" ")
     match name.upper():
         case "UTF8" | "UTF-8":
@@ -54,6 +54,8 @@ async def opts(session: Session, argument: str) -> Reply:
         case "MLST":
             session.facts = select_facts(value)
             return Reply(200, f"MLST OPTS {''.join(f'{fact};' for fact in session.facts)}")
+        case "REST" if value.strip(" ").upper() == "STOR":
+            return Reply(200, "REST works before STOR, too.")
         case "HASH" if session.config.hashes:
             return choose_hash(session, value)
         case _:

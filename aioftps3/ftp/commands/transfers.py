@@ -1,4 +1,4 @@
-"""Files over data connections: REST RETR STOR STOU ABOR ALLO (RFC 959, RFC 3659)."""
+"""Files over data connections: REST RETR STOR APPE STOU ABOR ALLO (RFC 959, RFC 3659)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _TOKEN_BYTES = 8
 
 
 async def rest(session: Session, argument: str) -> Reply:
-    """REST: where the next RETR begins; kept until a transfer has been tried."""
+    """REST: where the next RETR or STOR begins; kept until a transfer has been tried."""
     offset = parse_restart_offset(argument)
     if offset is None:
         return Reply(501, "REST needs a byte position.")
@@ -33,13 +33,23 @@ async def retr(session: Session, argument: str) -> Reply:
 
 
 async def stor(session: Session, argument: str) -> Reply:
-    """STOR: a file from the client."""
+    """STOR: a file from the client, or behind a REST the rest of it."""
+    path = _file_path(session, argument)
+    return await receive_file(session, path, verb="STOR", mode="r+b" if session.restart_offset else "wb")
+
+
+async def appe(session: Session, argument: str) -> Reply:
+    """APPE: what the client sends goes to the end of a file, which need not be there."""
     if session.restart_offset:
-        session.set_listener(None)
-        return Reply(554, "Uploads cannot be resumed yet: send REST 0 and the whole file.")
+        return Reply(554, "APPE begins at the end of the file: send REST 0, or STOR.")
+    return await receive_file(session, _file_path(session, argument), verb="APPE", mode="ab")
+
+
+def _file_path(session: Session, argument: str) -> PurePosixPath:
+    """The path of a file to write. Raises NameInvalid."""
     if argument.endswith("/"):
         raise NameInvalid(reason="a file name does not end in a slash")
-    return await receive_file(session, session.resolve(argument), verb="STOR")
+    return session.resolve(argument)
 
 
 async def stou(session: Session, argument: str) -> Reply:
@@ -65,7 +75,7 @@ async def abor(_session: Session, _argument: str) -> Reply:
 
 
 async def allo(session: Session, argument: str) -> Reply:
-    """ALLO: nothing is allocated, but the next STOR in TYPE I has to be as long as announced; a size that the store
+    """ALLO: nothing is allocated, but the next upload in TYPE I has to be as long as announced; a size that the store
     cannot take is refused there, by 552, which is no reply of ALLO's (RFC 959 section 5.4)."""
     size = parse_restart_offset(next(iter(argument.split()), ""))
     if size is None:
@@ -80,7 +90,7 @@ COMMANDS = (
         verb="REST",
         handler=rest,
         syntax="REST <position>",
-        summary="where the next RETR begins",
+        summary="where the next RETR or STOR begins",
         reference="RFC 3659 5",
         argument_required=True,
         feature="REST STREAM",
@@ -99,6 +109,16 @@ COMMANDS = (
         handler=stor,
         syntax="STOR <path>",
         summary="upload a file; it becomes visible when it is whole",
+        reference="RFC 959 4.1.3",
+        argument_required=True,
+        transfer=True,
+        makes_name=True,
+    ),
+    Command(
+        verb="APPE",
+        handler=appe,
+        syntax="APPE <path>",
+        summary="upload to the end of a file, which is made if there is none",
         reference="RFC 959 4.1.3",
         argument_required=True,
         transfer=True,

@@ -1,4 +1,4 @@
-"""What every client goes through: the cells of the matrix in docs/clients.md, and what the server does not have yet."""
+"""What every client goes through: the cells of the matrix in docs/clients.md."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-__all__ = ("CELLS", "NAMES", "NOT_BUILT", "SIZES", "Cell", "cells_by_name")
+__all__ = ("CELLS", "NAMES", "SIZES", "Cell", "cells_by_name")
 
 MIB = 1024 * 1024
 
@@ -33,17 +33,6 @@ NAMES: Mapping[str, str] = MappingProxyType(
 )
 """Names that clients and servers get wrong; the keys are how drivers name those that their client cannot say."""
 
-NOT_BUILT: Mapping[str, str] = MappingProxyType(
-    {
-        "REST+STOR": "REST n is refused before STOR",
-        "APPE": "there is no APPE",
-    }
-)
-"""What the server does not have yet, and why not; a cell that needs one of these is not run.
-
-Deleting a line here switches its cells on, for all clients.
-"""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
@@ -54,15 +43,13 @@ class Cell:
     """The table of the page that it stands in."""
     column: str
     """Its column there; cells of one column are shown as one."""
-    needs: str | None = None
-    """What the server must have for it: a key of NOT_BUILT once it was."""
 
 
-def _family(family: str, *cells: str | tuple[str, str] | tuple[str, str, str]) -> list[Cell]:
+def _family(family: str, *cells: str | tuple[str, str]) -> list[Cell]:
     made = []
     for cell in cells:
-        name, column, needs = (cell, cell, "") if isinstance(cell, str) else (*cell, "")[:3]
-        made.append(Cell(name=name, family=family, column=column, needs=needs or None))
+        name, column = (cell, cell) if isinstance(cell, str) else cell
+        made.append(Cell(name=name, family=family, column=column))
     return made
 
 
@@ -73,9 +60,7 @@ CELLS: tuple[Cell, ...] = (
         "Transfers",
         *((f"put {size}", "put") for size in SIZES),
         *((f"get {size}", "get") for size in SIZES),
-        "resume get",
-        ("resume put", "resume put", "REST+STOR"),
-        ("append", "append", "APPE"),
+        *("resume get", "resume put", "append"),
     ),
     *_family(
         "Files and directories",
@@ -84,10 +69,9 @@ CELLS: tuple[Cell, ...] = (
     ),
     *_family(
         "Times, interruptions, trees",
-        *("time down", ("time up", "time up", "MFMT")),
+        *("time down", "time up"),
         *("abort get", "abort put", "mirror up", "mirror down", "mirror up again", "mirror down again"),
-        ("mirror by times", "mirror by times", "MFMT"),
-        "several at once",
+        *("mirror by times", "several at once"),
     ),
 )
 

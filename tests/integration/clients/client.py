@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from tests.integration.clients.cells import NOT_BUILT, Cell
+from tests.integration.clients.cells import Cell
 from tests.support.daemon import ROOT, Access
 
 __all__ = ("LANGUAGE_PACKAGES", "Client", "ClientFailed", "Cost", "Operation", "process", "where_is")
@@ -99,8 +99,6 @@ class Client(ABC):
     """Seconds to which it knows a remote file's time."""
     cannot: ClassVar[Mapping[str, str]] = {}
     """Names of cells that the client itself has nothing for, with the reason."""
-    needs: ClassVar[Mapping[str, str]] = {}
-    """Cells that it needs something else from the server for than others do: keys of NOT_BUILT."""
     costs: ClassVar[Mapping[Operation, Cost]] = {}
     """Where it takes more than COSTS."""
 
@@ -229,14 +227,9 @@ class Client(ABC):
         return cls.cannot.get(cell.name) or cls.cannot.get(cell.column)
 
     @classmethod
-    def why_not_yet(cls, cell: Cell) -> str | None:
-        """Why the server has nothing for a cell yet."""
-        return NOT_BUILT.get(cls.needs.get(cell.name) or cell.needs or "")
-
-    @classmethod
     def runs(cls, cell: Cell) -> bool:
         """Whether a cell can be run."""
-        return cls.why_not(cell) is None and cls.why_not_yet(cell) is None
+        return cls.why_not(cell) is None
 
 
 def where_is(program: str) -> str | None:

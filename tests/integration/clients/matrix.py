@@ -1,8 +1,8 @@
 """The matrix: outcomes as they were measured (docs/clients.json), and the page made of them (docs/clients.md).
 
 A run with `--write-matrix` replaces the outcomes of the cells that it ran and keeps all others, so that a run with few
-clients takes nothing away. What a client cannot do and what the server does not have yet are not outcomes: they are
-declared, by drivers and cells, and stand in the page whatever was measured before.
+clients takes nothing away. What a client cannot do is no outcome: it is declared by its driver, and stands in the page
+whatever was measured before.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.clients.cells import CELLS, NOT_BUILT, Cell
+from tests.integration.clients.cells import CELLS, Cell
 from tests.integration.clients.client import Client
 from tests.integration.clients.registry import CLIENTS, chosen
 from tests.support.daemon import ROOT
@@ -102,7 +102,6 @@ attempt that a client repeats without saying so fails its cell.
 
 - **ok**: every byte, name and time was compared with what S3 holds.
 - **-**: the client itself cannot; the reasons are below the tables.
-- **not yet**: aioftps3 does not have what the cell needs.
 - **failed**: a defect.
 - **?**: not run since the cell was added.
 
@@ -134,8 +133,6 @@ resumed has to be a session of the same control connection; curl's `--parallel` 
 def _outcome(client: type[Client], cell: Cell, matrix: Matrix) -> str:
     if client.why_not(cell) is not None:
         return "-"
-    if client.why_not_yet(cell) is not None:
-        return "not yet"
     row = matrix.rows.get(client.name)
     outcome = row.outcomes.get(cell.name, "?") if row else "?"
     return client.resumes if cell.name == "data resumes TLS" and outcome == "ok" else outcome
@@ -143,7 +140,7 @@ def _outcome(client: type[Client], cell: Cell, matrix: Matrix) -> str:
 
 def _shown(outcomes: list[str]) -> str:
     """The outcomes of one column in one word."""
-    for word in ("failed", "?", "not yet"):
+    for word in ("failed", "?"):
         if word in outcomes:
             return f"**{word}**" if word == "failed" else word
     if len(outcomes) == 1:
@@ -189,9 +186,6 @@ def page(matrix: Matrix) -> str:
             if (why := client.why_not(cell)) is not None:
                 reasons.setdefault(why, []).append(cell.name)
         lines += [f"- {client.name}, {', '.join(names)}: {why}." for why, names in reasons.items()]
-    if NOT_BUILT:
-        lines += ["", "## What aioftps3 does not have yet", ""]
-        lines += [f"- {what}: {why}." for what, why in NOT_BUILT.items()]
     return "\n".join(lines) + "\n"
 
 
@@ -251,5 +245,3 @@ class MatrixReporter:
                 yield f"not driven: {client.name}: {missing}"
         if others := ", ".join(client.name for client in CLIENTS if client not in wanted):
             yield f"not driven: {others}: left out by --clients={self._clients}"
-        for what, why in NOT_BUILT.items():
-            yield f"not built yet: {what}: {why}"

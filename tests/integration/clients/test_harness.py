@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-import ftplib
-import io
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.integration.clients.cells import CELLS, NOT_BUILT
+from tests.integration.clients.cells import CELLS
 from tests.integration.clients.client import Client, Cost
 from tests.integration.clients.matrix import Matrix, MatrixPages, page
 from tests.integration.clients.registry import CLIENTS
 from tests.integration.clients.traffic import Traffic
-from tests.support.clients import connect
-
-if TYPE_CHECKING:
-    from tests.integration.clients.conftest import Stage
 
 LOG = """\
 2026-11-22T18:00:00.000Z DEBUG [aa] aioftps3.ftp.session: connected to the explicit-TLS port
@@ -78,18 +70,4 @@ def test_a_run_with_few_clients_takes_nothing_from_the_matrix(tmp_path: Path) ->
 def test_drivers_speak_only_of_cells_that_there_are(driver: type[Client]) -> None:
     known = {cell.name for cell in CELLS} | {cell.column for cell in CELLS}
     assert set(driver.cannot) <= known
-    assert set(driver.needs) <= known
     assert {client.name for client in CLIENTS if client.name == driver.name} == {driver.name}
-
-
-@pytest.mark.parametrize("what", NOT_BUILT)
-def test_what_is_declared_as_not_built_is_refused(stage: Stage, what: str) -> None:
-    """It fails as soon as the server has it: then the line in NOT_BUILT goes."""
-    access = stage.daemon("embedded", "control+data", "uploaded").access("explicit")
-    with contextlib.closing(connect(access)) as ftp:
-        attempts = {
-            "REST+STOR": lambda: ftp.storbinary("STOR not-built", io.BytesIO(b"x"), rest=1),
-            "APPE": lambda: ftp.storbinary("APPE not-built", io.BytesIO(b"x")),
-        }
-        with pytest.raises(ftplib.error_perm, match=r"^(502|554) "):
-            attempts[what]()

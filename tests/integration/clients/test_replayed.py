@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.integration.clients.cells import NOT_BUILT
 from tests.support.ftp_session import (
     HOST,
     LOGIN,
@@ -145,7 +144,6 @@ async def test_winscp_sends_its_command_before_it_connects_for_the_data() -> Non
         await _say(client, ("DELE /d/file", 250), ("RMD /d", 250), ("QUIT", 221))
 
 
-@pytest.mark.skipif("REST+STOR" in NOT_BUILT, reason="not built yet: REST+STOR")
 async def test_winscp_asks_for_resumed_uploads_before_it_resumes_one() -> None:
     quirks = Quirks(connects_late=True)
     async with running_server(encrypted()) as running:

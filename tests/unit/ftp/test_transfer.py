@@ -604,20 +604,10 @@ async def test_rest_0_takes_a_position_back() -> None:
         assert (await client.upload("file", b"new")).code == 226
 
 
-async def test_an_upload_at_a_position_is_refused_and_stores_nothing() -> None:
-    async with running_server(store=FtpStore({"file": OLD})) as running:
-        client = await running.client()
-        wire = await client.connect_data()
-        assert await client.codes("REST 4", "STOR file") == [350, 554]
-        assert await wire.receive() == b""
-        assert running.store.contents == {"file": OLD}
-        await assert_alive(client)
-
-
 # -- the data port -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("line", ["STOR file", "RETR file", "LIST", "NLST", "MLSD"])
+@pytest.mark.parametrize("line", ["STOR file", "APPE file", "RETR file", "LIST", "NLST", "MLSD"])
 async def test_a_transfer_without_a_data_port_is_425(line: str) -> None:
     async with running_server(store=FtpStore({"file": OLD})) as running:
         client = await running.client()

@@ -26,7 +26,6 @@ class Curl(Client):
         "mirror up again": "it knows single files only",
         "mirror down again": "it knows single files only",
     }
-    needs = {"resume put": "APPE"}
     costs = {"abort_get": Cost(control=2, data=2, refused=1)}  # after a range it connects anew
 
     @classmethod

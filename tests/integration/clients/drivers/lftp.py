@@ -26,6 +26,7 @@ class Lftp(Client):
     costs = {
         # It sets the time of what it has sent, with SITE UTIME where FEAT has nothing better; 504 is fine for it.
         "put": Cost(data=1, refused=1),
+        "resume_put": Cost(data=1, refused=1),
         "abort_put": Cost(data=2, refused=2),
         "session": Cost(data=7, refused=3, commands=60),
         "put_several": Cost(control=5, data=5, refused=5, commands=90),

@@ -36,6 +36,8 @@ class Ncftp(Client):
         # It looks by MLST and SIZE what is there first, and tries SITE UTIME and MDTM for the time afterwards.
         "put": Cost(data=1, refused=4),
         "put_time": Cost(data=1, refused=4),
+        "resume_put": Cost(data=1, refused=1),  # MDTM with a time
+        "append": Cost(data=1, refused=1),
         "put_several": Cost(control=5, data=5, refused=20, commands=75),
         "make_directory": Cost(refused=1),
         "mirror_up": Cost(data=4, refused=3, commands=40),

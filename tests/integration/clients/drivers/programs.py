@@ -167,7 +167,6 @@ class BasicFtp(_Npm):
         "mirror down again": "it compares nothing",
     }
     costs = {"mirror_up": Cost(data=4, refused=2, commands=40)}  # it makes directories and goes there, in either order
-    needs = {"resume put": "APPE"}
 
 
 class FtpNpm(_Npm):
@@ -185,7 +184,6 @@ class FtpNpm(_Npm):
         "name: blank first": "it cuts blanks off the fronts of names in LIST",
         **dict.fromkeys(("name: emoji", "name: NFC", "name: NFD"), "it reads listings as Latin-1"),
     }
-    needs = {"resume put": "APPE"}
 
 
 class PhpFtp(_Program):
@@ -246,7 +244,6 @@ class RubyNetFtp(_Program):
     resumes = "not after uploads"
     modes = ("explicit", "clear")
     cannot = {**NO_TREES, "implicit TLS": "it begins with AUTH TLS only"}
-    needs = {"resume put": "APPE"}
 
     @classmethod
     def missing(cls) -> str | None:

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from tests.integration.clients.client import OPERATION_SECONDS, Client, ClientFailed, process, where_is
+from tests.integration.clients.client import OPERATION_SECONDS, Client, ClientFailed, Cost, process, where_is
 from tests.support.daemon import HOST
 
 __all__ = ("FtpSsl", "Inetutils", "Tnftp")
@@ -42,6 +42,9 @@ class _Text(Client):
         "time up": "it sends no times",
         "abort put": "it ends an interrupted upload as it ends a whole one, by FIN alone and without ABOR",
     }
+    costs = {
+        "resume_put": Cost(control=2, data=1)
+    }  # the size, which it is to be told, is asked for by a run of its own
     start: ClassVar[tuple[str, ...]] = ("passive on", "verbose on", "binary")
     version_of: ClassVar[str]
 

@@ -70,7 +70,10 @@ async def test_opts(argument: str, code: int) -> None:
         ("LANG no words", 501),
         ("SMNT /x", 502),
         ("HELP NONSENSE", 502),
-        ("APPE file", 502),
+        ("OPTS REST STOR", 200),
+        ("opts rest stor", 200),
+        ("OPTS REST", 501),
+        ("OPTS REST RETR", 501),
         ("MFMT 20260101000000 file", 502),
     ],
 )

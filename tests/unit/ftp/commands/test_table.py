@@ -15,7 +15,7 @@ from aioftps3.ftp.hashing import HASHES
 TABLE = command_table()
 VERBS = re.findall(
     r"[A-Z]+",
-    "USER PASS QUIT SYST FEAT OPTS NOOP TYPE MODE STRU PWD CWD CDUP PASV EPSV LIST NLST MLSD MLST RETR STOR "
+    "USER PASS QUIT SYST FEAT OPTS NOOP TYPE MODE STRU PWD CWD CDUP PASV EPSV LIST NLST MLSD MLST RETR STOR APPE "
     " DELE MKD RMD RNFR RNTO SIZE MDTM REST ABOR ALLO HELP SITE STAT AUTH PBSZ PROT "
     "ACCT REIN CCC CLNT HOST LANG AVBL RMDA",
 )
@@ -24,7 +24,7 @@ BEFORE_LOGIN = {
     *("USER", "PASS", "ACCT", "REIN", "QUIT", "AUTH", "PBSZ", "PROT", "CCC"),
     *("SYST", "FEAT", "OPTS", "NOOP", "HELP", "CLNT", "HOST", "LANG"),
 }
-TRANSFERS = {"LIST", "NLST", "MLSD", "RETR", "STOR", "STOU"}
+TRANSFERS = {"LIST", "NLST", "MLSD", "RETR", "STOR", "APPE", "STOU"}
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -58,7 +58,8 @@ def test_what_is_answered_during_a_transfer_is_no_transfer_and_needs_no_store() 
 
 
 def test_names_that_are_made_are_refused_with_553() -> None:
-    assert {verb for verb, command in TABLE.items() if command.makes_name} == {"STOR", "STOU", "MKD", "XMKD", "RNTO"}
+    making = {verb for verb, command in TABLE.items() if command.makes_name}
+    assert making == {"STOR", "APPE", "STOU", "MKD", "XMKD", "RNTO"}
 
 
 def test_feat_lists_what_works_and_nothing_else() -> None:

@@ -1,4 +1,5 @@
-"""REST ALLO ABOR STOU; RETR and STOR are in tests/unit/ftp/test_transfer.py."""
+"""REST ALLO ABOR STOU; RETR and STOR are in tests/unit/ftp/test_transfer.py, REST and STOR and APPE in test_append.py
+there."""
 
 from __future__ import annotations
 
@@ -78,7 +79,17 @@ async def test_abor_after_a_transfer_does_not_touch_it() -> None:
 
 @pytest.mark.parametrize(
     ("line", "code"),
-    [("STOR", 501), ("RETR", 501), ("STOR /", 553), ("STOR a/", 553), ("RETR /", 550), ("STOU a\x01", 553)],
+    [
+        ("STOR", 501),
+        ("RETR", 501),
+        ("STOR /", 553),
+        ("STOR a/", 553),
+        ("APPE", 501),
+        ("APPE /", 553),
+        ("APPE a/", 553),
+        ("RETR /", 550),
+        ("STOU a\x01", 553),
+    ],
 )
 async def test_transfers_need_a_files_name(line: str, code: int) -> None:
     async with running_server() as running:
@@ -87,12 +98,13 @@ async def test_transfers_need_a_files_name(line: str, code: int) -> None:
         assert await client.codes(line, "NOOP") == [code, 200]
 
 
+@pytest.mark.parametrize("verb", ["STOR", "APPE"])
 @pytest.mark.parametrize("name", ["a\x01", "x" * 1100])
-async def test_a_name_that_s3_cannot_hold_is_553(name: str) -> None:
+async def test_a_name_that_s3_cannot_hold_is_553(name: str, verb: str) -> None:
     async with running_server() as running:
         client = await running.client()
         await client.connect_data(host=HOST)
-        assert await client.codes(f"STOR {name}", "NOOP") == [553, 200]
+        assert await client.codes(f"{verb} {name}", "NOOP") == [553, 200]
         assert running.store.requests == []
 
 
