@@ -6,6 +6,7 @@ without which it could not be aborted.
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 from aioftps3.s3 import completion, requests
@@ -31,7 +32,9 @@ class Target:
         headers: requests.Pairs,
         if_none_match: str | None,
         guard: Guard | None,
+        copies: PartCopies | None,
     ) -> None:
+        """`copies` are its first parts, which S3 makes."""
         self._client = client
         self._key = key
         self._content_type = content_type
@@ -39,6 +42,9 @@ class Target:
         self._headers = headers
         self._if_none_match = if_none_match
         self._guard = guard
+        self._copies = copies
+        # AWS computes the checksums of what it copies; MinIO refuses to copy to where checksums are wanted.
+        self._checksum = client.checksum if copies is None or client.endpoint.on_aws else None
         self._token = completion.new_token()
         self._creating: asyncio.Task[str] | None = None
 
@@ -61,13 +67,16 @@ class Target:
         upload_id = await self._upload_id()
         return await self._client.upload_part(self._key, upload_id, part.number, part)
 
-    async def copy(self, copies: PartCopies, copied: Callable[[int], None]) -> list[CompletedPart]:
+    async def copy(self, copied: Callable[[int], None]) -> list[CompletedPart]:
         """Have S3 make the first parts; tells and raises as `copy_parts` does, but ObjectChanged when their source has
         changed or is gone."""
+        if self._copies is None:
+            return []
         upload_id = await self._upload_id()
-        checksum = self._client.checksum
         try:
-            return await copy_parts(self._client, copies, self._key, upload_id, checksum=checksum, copied=copied)
+            return await copy_parts(
+                self._client, self._copies, self._key, upload_id, checksum=self._checksum, copied=copied
+            )
         except (NoSuchKey, PreconditionFailed) as error:
             raise ObjectChanged(f"{type(error).__name__}: {error}") from error
 
@@ -89,6 +98,8 @@ class Target:
     async def complete(self, parts: Sequence[CompletedPart], checksum: Checksum | None) -> UploadResult:
         """Make the object of its parts, and hold it against the checksum of the whole; raises S3Error."""
         upload_id = await self._upload_id()
+        if self._checksum is None:
+            parts, checksum = [replace(part, checksum=None) for part in parts], None
         return await self._write(
             partial(
                 completion.complete, self._client, self._key, upload_id, parts, token=self._token, checksum=checksum
@@ -124,7 +135,7 @@ class Target:
             content_type=self._content_type,
             metadata=completion.with_token(self._metadata, self._token),
             headers=self._headers,
-            checksum=self._client.checksum,
+            checksum=self._checksum,
         )
 
     async def _refuse_existing(self) -> None:

@@ -101,6 +101,7 @@ class Upload:
             headers=headers,
             if_none_match=if_none_match,
             guard=guard,
+            copies=begins_with,
         )
         self._state = _State.OPEN
         self._failure: BaseException | None = None
@@ -147,7 +148,7 @@ class Upload:
             return
         copied = asyncio.Event()
         self._target.begin()
-        self._copying = asyncio.create_task(self._target.copy(self._begins_with, lambda _: copied.set()))
+        self._copying = asyncio.create_task(self._target.copy(lambda _: copied.set()))
         self._copying.add_done_callback(lambda _: copied.set())
         self._copying.add_done_callback(self._copies_done)
         self._is_asked = True

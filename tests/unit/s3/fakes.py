@@ -368,6 +368,13 @@ def client_of(
     )
 
 
+def client_on_aws(fake: FakeS3, *, checksum: Algorithm | None = None) -> S3Client:
+    """Make a client of a fake that it takes for AWS."""
+    # A bucket whose name is in the path, where the fake looks for keys.
+    endpoint = Endpoint.for_bucket("b.c", "eu-west-1")
+    return S3Client(fake, endpoint, StaticCredentials("AK", "SK"), retry=NO_RETRIES, checksum=checksum)
+
+
 async def settle(turns: int = 20) -> None:
     """Let every task that can go on do so."""
     for _ in range(turns):

@@ -3,12 +3,10 @@
 import pytest
 
 from aioftps3.s3.client import S3Client
-from aioftps3.s3.credentials import StaticCredentials
 from aioftps3.s3.errors import AccessDenied, ObjectChanged
 from aioftps3.s3.guard import Guard
-from aioftps3.s3.models import BytesBody, Endpoint, UploadResult
-from aioftps3.s3.retry import NO_RETRIES
-from tests.unit.s3.fakes import Answered, FakeS3, client_of, etag
+from aioftps3.s3.models import BytesBody, UploadResult
+from tests.unit.s3.fakes import Answered, FakeS3, client_of, client_on_aws, etag
 
 OLD, NEW, FOREIGN = b"old", b"new", b"foreign"
 
@@ -18,11 +16,6 @@ def store(content: bytes | None = OLD) -> FakeS3:
     if content is not None:
         fake.objects["k"], fake.metadata["k"] = content, {}
     return fake
-
-
-def client_on_aws(fake: FakeS3) -> S3Client:
-    endpoint = Endpoint.for_bucket("b.c", "eu-west-1")  # a bucket whose name is in the path, as the fake has it
-    return S3Client(fake, endpoint, StaticCredentials("AK", "SK"), retry=NO_RETRIES)
 
 
 async def write(client: S3Client, expected: bytes | None) -> UploadResult:
