@@ -19,11 +19,15 @@ import ssl
 
 from aioftps3.keypair import KeyPair, as_file
 
-__all__ = ("ServerTls",)
+__all__ = ("SESSION_SECONDS", "ServerTls")
 
 TICKETS = 2
 """Session tickets sent after a full TLS 1.3 handshake, OpenSSL's own default; after a resumed one it sends one. Clients
 that use a ticket once (RFC 8446 appendix C.4) resume their next data connection with the ticket of the last one."""
+
+
+SESSION_SECONDS = 7200
+"""How long a session can be resumed: OpenSSL's default, which Python has no way to change."""
 
 
 class ServerTls:

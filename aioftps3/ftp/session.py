@@ -115,6 +115,7 @@ class Session:
         self.peer = peer
         self.local = local
         self.id = secrets.token_hex(4)
+        self.since = time.monotonic()
         self.log = logging.LoggerAdapter(logger, {"session": self.id, "peer": peer})
         self.login: str | None = None
         """The login of the last USER."""

@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from pathlib import PurePosixPath
-from typing import Self
+from typing import NoReturn, Self
 
 from aioftps3.ftp.config import UploadEnd
 from aioftps3.ftp.data import DataConnection, DataLost, StreamEnd
@@ -25,6 +26,7 @@ from aioftps3.ftp.pathio import S3File
 from aioftps3.ftp.replies import Reply, ReplyError
 from aioftps3.ftp.session import Session, Transfer
 from aioftps3.storage.tree import Entry
+from aioftps3.tls import SESSION_SECONDS
 
 __all__ = ("receive_file", "send_file", "send_pages")
 
@@ -65,7 +67,8 @@ class _DataPort:
         self.transfer.announced = True
 
     async def connection(self) -> DataConnection:
-        """The data connection. Raises ReplyError 425 when it does not come up, 522 when its TLS is not as required."""
+        """The data connection. Raises ReplyError 425 when it does not come up, 522 or 421 when its TLS is not as
+        required."""
         try:
             self.transfer.data = await self._listener.connection()
         except DataLost as error:
@@ -74,8 +77,15 @@ class _DataPort:
             resumed = "resumed" if self.transfer.data.resumed else "new"
             self._session.log.debug("data connection with a %s TLS session", resumed)
             if self._session.config.require_tls_resumption and not self.transfer.data.resumed:
-                raise ReplyError(522, "Data connections must resume the TLS session of the control connection.")
+                self._refuse_new_tls_session()
         return self.transfer.data
+
+    def _refuse_new_tls_session(self) -> NoReturn:
+        if time.monotonic() - self._session.since < SESSION_SECONDS:
+            raise ReplyError(522, "Data connections must resume the TLS session of the control connection.")
+        # Many clients know no session but that of their control connection: with a new one they can go on.
+        self._session.closing = True
+        raise ReplyError(421, "The TLS session is too old to be resumed: please connect again.")
 
 
 async def receive_file(

@@ -126,7 +126,11 @@ own `--tls-max 1.2`.
 
 `AIOFTPS3_REQUIRE_TLS_RESUMPTION=true` refuses connections that do not resume, with `522`: clients of the last kind then
 transfer nothing, and those of the second kind, over TLS 1.3, nothing after the first upload of a session. What is
-resumed has to be a session of the same control connection; curl's `--parallel` takes that of another one (until 8.22).
+resumed has to be a session of the same control connection; `curl --parallel` takes that of another one before 8.22.
+
+A TLS session can be resumed for two hours. lftp and FileZilla know no other one than that of their control connection:
+when that is older, lftp goes on with new ones, or, where resumption is required, is told to connect again (`421`), does
+so and repeats the transfer. FileZilla does so by itself in both cases, and counts it as one of its retries.
 """
 
 

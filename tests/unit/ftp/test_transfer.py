@@ -12,6 +12,7 @@ import pytest
 
 from aioftps3.ftp.config import UploadEnd
 from aioftps3.storage import errors
+from aioftps3.tls import SESSION_SECONDS
 from tests.support.ftp_session import (
     KINDS,
     FtpClient,
@@ -87,6 +88,24 @@ async def test_what_another_session_could_resume_is_not_enough_where_it_is_requi
         assert (await client.reply()).code == 522
         assert running.store.contents == {}
         assert (await client.upload("a", b"resumed")).code == 226
+
+
+async def test_a_client_whose_session_is_too_old_to_be_resumed_is_sent_to_connect_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with running_server(encrypted(require_tls_resumption=True)) as running:
+        client = await running.client()
+        assert client.wire.tls is not None
+        assert client.wire.tls.session is not None
+        assert client.wire.tls.session.timeout == SESSION_SECONDS
+        monkeypatch.setattr("aioftps3.ftp.transfer.SESSION_SECONDS", 0)
+        assert (await client.upload("a", b"resumed all the same")).code == 226
+        wire = await client.connect_data()
+        await client.expect(150, "STOR b")
+        await wire.start_tls(client.context)
+        assert (await client.reply()).code == 421
+        assert await client.at_end()
+        assert set(running.store.contents) == {"a"}
 
 
 async def test_data_connections_of_a_session_resume_its_tls_session() -> None:
