@@ -329,7 +329,7 @@ class Settings(BaseModel):
         Opt(
             "AIOFTPS3_REQUIRE_TLS_RESUMPTION",
             "Refuse encrypted data connections that do not resume a TLS session of their own control connection. Keeps "
-            "out strangers behind the same address, and [clients that do not resume](clients.md#tls-sessions).",
+            "out strangers behind the same address, and clients that do not resume (docs/clients.md says which).",
         ),
     ] = False
     allow_foreign_data_peer: Annotated[
