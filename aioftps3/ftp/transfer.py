@@ -46,6 +46,11 @@ _TEXT_BYTES = 64 * 1024
 """Bytes of text received at once, when their line ends are converted."""
 
 
+_ABORT_TURNS = 6
+"""Turns of the loop between the end of an upload and its commit. Clients that abort say ABOR and end their data in order:
+both arrive together, and it takes so many turns until ABOR has been read, has woken the dispatcher and cancels us."""
+
+
 class _DataPort:
     """The listener of one transfer as a context: whatever happens, its port and its connection are given back."""
 
@@ -120,6 +125,8 @@ async def _take_file(session: Session, port: _DataPort, file: S3File, opening: s
     except DataLost as error:
         raise ReplyError(426, f"Upload cut, nothing stored: {error}.") from error
     await _check_end(session, data, file.kept)
+    for _ in range(_ABORT_TURNS):
+        await asyncio.sleep(0)
     return data
 
 

@@ -15,7 +15,7 @@ import pytest
 from aioftps3.ftp.config import RequireTls, UploadEnd
 from aioftps3.storage.files import WriteFile
 from tests.support.faults import PART, Scene, fault_scene, noise, until
-from tests.support.ftp_session import PATIENCE_SECONDS, FtpClient, Wire, moves
+from tests.support.ftp_session import PATIENCE_SECONDS, FtpClient, Wire, moves, settle
 
 OLD = noise(1000, seed=1)
 NEW = noise(3 * PART + 77, seed=3)
@@ -110,6 +110,33 @@ async def test_abor_before_the_end_is_426_and_226_and_nothing_is_stored(stage: s
             assert await wire.receive() == b""
             wire.close()
         assert scene.content("file") == OLD
+        await scene.assert_nothing_is_held()
+        await scene.assert_session_lives(client)
+
+
+@pytest.mark.parametrize(
+    ("policy", "tls"),
+    [
+        (UploadEnd.STRICT, TLS),
+        *((policy, tls) for policy in (UploadEnd.GUARDED, UploadEnd.TRUSTING) for tls in (TLS, CLEAR)),
+    ],
+)
+@pytest.mark.parametrize("sent", [1, PART // 2, 2 * PART + 1])
+async def test_abor_that_arrives_with_an_orderly_end_still_aborts(
+    sent: int, policy: UploadEnd, tls: RequireTls
+) -> None:
+    """Clients that abort end their data connection in order, too."""
+    async with fault_scene(require_tls=tls, upload_end=policy) as scene:
+        scene.s3.put("file", OLD)
+        client = await scene.client()
+        for _ in range(5):
+            wire = await client.open_data("STOR file")
+            await wire.send(NEW[:sent])
+            await settle()
+            await client.wire.send(b"ABOR\r\n")  # neither this nor the end waits for a turn of the loop
+            await wire.end_in_order()
+            assert await client.replies(2) == [426, 226]
+            assert scene.content("file") == OLD
         await scene.assert_nothing_is_held()
         await scene.assert_session_lives(client)
 
