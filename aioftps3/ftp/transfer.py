@@ -47,8 +47,8 @@ _TEXT_BYTES = 64 * 1024
 
 
 _ABORT_TURNS = 6
-"""Turns of the loop between the end of an upload and its commit. Clients that abort say ABOR and end their data in order:
-both arrive together, and it takes so many turns until ABOR has been read, has woken the dispatcher and cancels us."""
+"""Turns of the loop between the end of an upload and its commit. Clients that abort say ABOR and end their data in
+order; both arrive together, and it takes so many turns until ABOR is read, wakes the dispatcher and cancels us."""
 
 
 class _DataPort:

@@ -444,7 +444,7 @@ async def test_a_stop_during_the_commit_waits_for_it(size: int, request_name: st
 
 # -- downloads -----------------------------------------------------------------------------------------------------
 
-BIG = noise(64 * PART, seed=6)
+BIG = noise(256 * PART, seed=6)
 """More than a client with a small receive buffer takes without reading."""
 
 
@@ -482,7 +482,7 @@ async def test_abor_during_a_download_is_426_and_226(act: Act, tls: RequireTls) 
 @protections
 async def test_a_download_that_nobody_reads_is_426(tls: RequireTls) -> None:
     async with fault_scene(require_tls=tls, stall_timeout=0.3) as scene:
-        scene.s3.put("file", BIG * 4)
+        scene.s3.put("file", BIG * 2)
         client = await scene.client()
         wire = await client.open_data("RETR file", receive_buffer=4096)
         assert (await client.reply()).code == 426

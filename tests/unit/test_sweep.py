@@ -6,7 +6,7 @@ import pytest
 
 from aioftps3 import cli
 from aioftps3.embedded import Answer, Call, EmbeddedS3, Proceed, Refusal
-from aioftps3.s3 import client as s3client
+from aioftps3.s3 import multipart
 from aioftps3.s3.client import S3Client
 from aioftps3.s3.credentials import StaticCredentials
 from aioftps3.s3.errors import AccessDenied
@@ -107,7 +107,7 @@ async def test_only_uploads_below_the_prefix_are_swept(scene: Scene) -> None:
 async def test_all_pages_are_swept_also_several_uploads_of_one_key(
     scene: Scene, per_page: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(s3client, "KEYS_PER_REQUEST", per_page)
+    monkeypatch.setattr(multipart, "UPLOADS_PER_REQUEST", per_page)
     await scene.begin("a", "b", "b", "b", "c d", "é", age=2 * DAY)
     await scene.begin("b", age=0)
 
