@@ -13,12 +13,13 @@ import pytest
 
 from aioftps3.embedded import Answer, Call, Intercept, Proceed, faults
 from aioftps3.embedded.faults import Gate
-from tests.support.faults import PART, Scene, fault_scene, noise, until
+from tests.support.faults import PART, Scene, fault_scene, noise, push, until
 from tests.support.ftp_session import FtpClient
 
 OLD = noise(1000, seed=1)
 SMALL = noise(PART - 1, seed=2)
 LARGE = noise(3 * PART + 77, seed=3)
+ADDED = noise(PART + 5, seed=4)
 LISTED = {f"dir/{number:02d}": OLD for number in range(20)}
 
 Contents = Mapping[str, bytes | None]
@@ -51,6 +52,19 @@ async def _small(scene: Scene, client: FtpClient) -> int:
 
 async def _large(scene: Scene, client: FtpClient) -> int:
     return (await scene.store(client, "file", LARGE)).code
+
+
+async def _append(scene: Scene, client: FtpClient) -> int:
+    """APPE, which may be refused before its 150."""
+    wire = await client.connect_data()
+    await client.send("APPE file")
+    answer = await client.reply()
+    if answer.code != 150:
+        wire.close()
+        return answer.code
+    await client.encrypt(wire)
+    await push(wire, ADDED)
+    return (await client.reply()).code
 
 
 async def _download(scene: Scene, client: FtpClient) -> int:
@@ -94,6 +108,38 @@ FLOWS = (
         _large,
         226,
     ),
+    Flow(
+        "append to a small file",
+        {"file": OLD},
+        {"file": OLD + ADDED},
+        (
+            ("HeadObject", 1),
+            ("GetObject", 1),
+            ("CreateMultipartUpload", 1),
+            ("UploadPart", 2),
+            ("HeadObject", 2),
+            ("CompleteMultipartUpload", 1),
+        ),
+        _append,
+        226,
+    ),
+    Flow(
+        "append to a large file",
+        {"file": LARGE},
+        {"file": LARGE + ADDED},
+        (
+            ("HeadObject", 1),
+            ("CreateMultipartUpload", 1),
+            ("UploadPartCopy", 1),
+            ("UploadPartCopy", 3),
+            ("UploadPart", 1),
+            ("HeadObject", 2),
+            ("CompleteMultipartUpload", 1),
+        ),
+        _append,
+        226,
+    ),
+    Flow("append to no file", {}, {"file": ADDED}, (("HeadObject", 1),), _append, 226),
     Flow("download", {"file": LARGE}, {"file": LARGE}, (("GetObject", 1),), _download, 226),
     Flow("listing", LISTED, LISTED, (("ListObjectsV2", 1),), _list, 226),
     Flow(
@@ -148,7 +194,8 @@ CASES = [
 WRITES = {"PutObject", "CompleteMultipartUpload", "CopyObject", "DeleteObject", "DeleteObjects"}
 """Requests that change what clients see."""
 BODIED = {"PutObject", "UploadPart"}
-DOCUMENTED = {"CreateMultipartUpload", "CompleteMultipartUpload", "CopyObject", "ListObjectsV2", "DeleteObjects"}
+SLOW = {"CompleteMultipartUpload", "CopyObject", "UploadPartCopy"}
+DOCUMENTED = {*SLOW, "CreateMultipartUpload", "ListObjectsV2", "DeleteObjects"}
 
 
 def _once(operation: str) -> dict[str, Intercept]:
@@ -163,7 +210,7 @@ def _once(operation: str) -> dict[str, Intercept]:
     }
     if operation in BODIED:
         found["reset-inside"] = faults.cut_intake(1000)
-    if operation in ("CompleteMultipartUpload", "CopyObject"):
+    if operation in SLOW:
         found["error-in-200"] = faults.error_in_success()
         found["error-in-200-acted"] = faults.error_in_success(acted=True)
     if operation in DOCUMENTED:
@@ -174,6 +221,8 @@ def _once(operation: str) -> dict[str, Intercept]:
     if operation == "GetObject":
         found["truncated"] = faults.truncated_body(PART + 5)
         found["reset-in-answer"] = faults.cut_body(2 * PART)
+        found["truncated-early"] = faults.truncated_body(500)
+        found["reset-early"] = faults.cut_body(900)
     return found
 
 

@@ -132,9 +132,9 @@ class Scene:
         await client.expect(200, "TYPE I")
         return client
 
-    async def store(self, client: FtpClient, name: str, content: bytes) -> Answer:
-        """STOR by a well-behaved client, to whose data connection anything may happen; the final reply."""
-        wire = await client.open_data(f"STOR {name}")
+    async def store(self, client: FtpClient, name: str, content: bytes, *, verb: str = "STOR") -> Answer:
+        """An upload by a well-behaved client, to whose data connection anything may happen; the final reply."""
+        wire = await client.open_data(f"{verb} {name}")
         await push(wire, content)
         return await client.reply()
 
@@ -268,6 +268,7 @@ async def fault_scene(
             budget,
             part_size=PART,
             parts_in_flight=parts_in_flight,
+            least_part_bytes=PART,
             parallel=parallel if download_streams > 1 else None,
             single_copy_bytes=single_copy_bytes,
             copy_part_bytes=PART,
