@@ -227,6 +227,10 @@ class DataConnection(asyncio.BufferedProtocol):
 
     def pause_writing(self) -> None:
         self._writing_paused = True
+        if not self._sends and self._end is StreamEnd.OPEN:
+            # Each key update is answered (RFC 8446 section 4.6.3): who reads no answers would have us hold them all.
+            self._lose(ConnectionAbortedError("the client does not read what TLS answers"))
+            self.abort()
 
     def resume_writing(self) -> None:
         self._writing_paused = False
@@ -267,7 +271,7 @@ class DataConnection(asyncio.BufferedProtocol):
         Raises DataLost on a reset and DataStalled when the peer sends next to nothing for the stall timeout.
         """
         while not self._ahead:
-            if self._end is StreamEnd.OPEN and self._codec.pending > _SURELY_DATA_BYTES:
+            if self._has_surely_data():
                 break
             self.check()
             if self._end is not StreamEnd.OPEN:
@@ -292,11 +296,15 @@ class DataConnection(asyncio.BufferedProtocol):
         room[:count] = self._ahead[:count]
         self._ahead = self._ahead[count:]
         if not self._ahead and self._end is StreamEnd.OPEN:
+            expects_data = self._has_surely_data()
             try:
                 count += self._codec.read_into(room[count:] if count else room)
             except ssl.SSLError as error:
                 raise self._broken_tls(error) from error
             self._flush()
+            if expects_data and not count and not self._codec.close_notify_received:
+                self._lose(ConnectionAbortedError("the client sends nothing but TLS's own messages"))
+                self.check()
         self.bytes_received += count
         return count
 
@@ -357,14 +365,25 @@ class DataConnection(asyncio.BufferedProtocol):
         transport.abort()
 
     def close(self) -> None:
-        """Close after a received stream, by close_notify where the peer has not had it; idempotent."""
+        """Close after a received stream, by close_notify where the peer has not had it; idempotent.
+
+        What the peer does not take in `_PEER_CLOSE_SECONDS` is dropped.
+        """
         transport = self._transport
         if transport is not None and not transport.is_closing():
             if self._end is not StreamEnd.CLOSE_NOTIFY:
                 transport.write(self._codec.end())
-            transport.close()
+            self._close_transport()
 
     # -- receiving --------------------------------------------------------------------------------------------------
+
+    def _has_surely_data(self) -> bool:
+        """Whether so much waits to be decrypted that there is data among it. Behind close_notify nothing is."""
+        return (
+            self._end is StreamEnd.OPEN
+            and self._codec.pending > _SURELY_DATA_BYTES
+            and not self._codec.close_notify_received
+        )
 
     def _look_ahead(self) -> bool:
         """Find out whether there are bytes, or how the stream ended; False when neither is known."""
@@ -373,7 +392,7 @@ class DataConnection(asyncio.BufferedProtocol):
         except ssl.SSLError as error:
             raise self._broken_tls(error) from error
         self._flush()
-        if self._ahead:
+        if self._ahead or self._end is StreamEnd.LOST:
             return True
         if self._codec.close_notify_received:
             self._end = StreamEnd.CLOSE_NOTIFY
@@ -482,8 +501,14 @@ class DataConnection(asyncio.BufferedProtocol):
             self._transport.write(data)
 
     def _close_transport(self) -> None:
-        if self._transport is not None:
-            self._transport.close()
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return
+        transport.close()
+        if self._unsent():  # asyncio would wait for the peer to take it, without a limit
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = self._loop.call_later(_PEER_CLOSE_SECONDS, transport.abort)
 
     # -- the handshake ----------------------------------------------------------------------------------------------
 

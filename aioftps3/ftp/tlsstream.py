@@ -53,6 +53,7 @@ class TlsStream:
 
     async def _receive(self) -> bool:
         self._flush()
+        await self._writer.drain()  # each key update is answered: who does not read the answers is not read either
         data = await self._reader.read(_READ_BYTES)
         self._engine.receive(data)
         return bool(data)

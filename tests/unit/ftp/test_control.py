@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import os
 import socket
+import ssl
+from pathlib import Path
 from unittest import mock
 
 import pytest
 
 from aioftps3.ftp.control import ControlChannel, ControlLost, tune_socket
 from aioftps3.ftp.replies import Reply
-from tests.support.ftp_session import encrypted, running_server
+from aioftps3.ftp.tlsstream import TlsStream
+from tests.support.ftp_session import client_context, encrypted, running_server, server_context, settle
+from tests.support.tls_records import ClientRecords, log_secrets
 
 
 def test_control_sockets_send_at_once_and_keep_urgent_bytes_in_line() -> None:
@@ -88,3 +93,35 @@ async def test_a_control_connection_may_end_with_and_without_close_notify() -> N
                 await result
             if ending in ("close_notify", "fin"):
                 assert await client.at_end()
+
+
+async def test_a_client_that_reads_no_answers_to_its_key_updates_is_not_read_either(tmp_path: Path) -> None:
+    """Each one is answered (RFC 8446 section 4.6.3), and the answers would all be held."""
+    context = client_context()
+    log_secrets(context, tmp_path / "secrets")
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = context.wrap_bio(incoming, outgoing)
+    may_write = asyncio.Event()
+    may_write.set()
+    reader, writer = asyncio.StreamReader(), mock.Mock(spec=asyncio.StreamWriter)
+    writer.write.side_effect = incoming.write
+    writer.drain.side_effect = may_write.wait
+    stream = TlsStream(reader, writer, server_context())
+    shaking = asyncio.create_task(stream.handshake())
+    while not shaking.done():
+        with contextlib.suppress(ssl.SSLWantReadError):
+            client.do_handshake()
+        reader.feed_data(outgoing.read())
+        await settle()
+    await shaking
+    records = ClientRecords(client, tmp_path / "secrets")
+    may_write.clear()
+    writer.write.reset_mock()
+    reading = asyncio.create_task(stream.read())
+    for _ in range(10):
+        reader.feed_data(records.key_updates(1))
+        await settle()
+    assert writer.write.call_count <= 1
+    may_write.set()
+    reader.feed_data(records.data(b"NOOP\r\n"))
+    assert await reading == b"NOOP\r\n"

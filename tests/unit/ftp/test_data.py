@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
 import random
 import socket
 import ssl
-from collections.abc import AsyncIterator
 from unittest import mock
 
 import pytest
@@ -16,12 +14,11 @@ import pytest
 from aioftps3.ftp import data as data_module
 from aioftps3.ftp.data import DataConnection, DataLost, DataStalled, StreamEnd
 from aioftps3.ftp.receiving import RECEIVE_BYTES, TURN_BYTES, received
+from tests.support.data_pair import a_pair
 from tests.support.ftp_session import (
     HOST,
     Wire,
-    client_context,
     moves,
-    open_sockets,
     read_some,
     server_context,
     settle,
@@ -36,39 +33,6 @@ SIZES = [0, 1, 8 * MIB]
 
 kinds = pytest.mark.parametrize("kind", KINDS, ids=["clear", "tls1.2", "tls1.3"])
 tls_kinds = pytest.mark.parametrize("kind", KINDS[1:], ids=["tls1.2", "tls1.3"])
-
-
-@contextlib.asynccontextmanager
-async def a_pair(
-    kind: ssl.TLSVersion | None = None, *, stall: float = 5, receive_buffer: int | None = None
-) -> AsyncIterator[tuple[DataConnection, Wire]]:
-    """The server's end and the client's end of a connection."""
-    sockets, tasks = open_sockets(), asyncio.all_tasks()
-    loop = asyncio.get_running_loop()
-    with socket.create_server((HOST, 0)) as listener:
-        listener.setblocking(False)
-        wire = await Wire.connect(listener.getsockname()[1], receive_buffer=receive_buffer)
-        sock, _ = await loop.sock_accept(listener)
-    opening = asyncio.create_task(
-        DataConnection.open(
-            sock,
-            context=None if kind is None else server_context(),
-            stall_timeout=stall,
-            handshake_timeout=5,
-        )
-    )
-    if kind is not None:
-        await wire.start_tls(client_context(kind))
-    connection = await opening
-    try:
-        yield connection, wire
-    finally:
-        wire.close()
-        connection.abort()
-        await connection.wait_closed(5)
-    await settle()
-    assert open_sockets() <= sockets
-    assert asyncio.all_tasks() <= tasks
 
 
 def noise(size: int) -> bytes:
