@@ -191,6 +191,98 @@ async def test_after_close_notify_a_reset_does_not_spoil_the_end(kind: ssl.TLSVe
         assert connection.end is StreamEnd.CLOSE_NOTIFY
 
 
+@kinds
+async def test_a_room_smaller_than_what_has_come_loses_nothing(kind: ssl.TLSVersion | None) -> None:
+    """The last block of a part may have a single byte left."""
+    content = noise(50_000)
+    async with a_pair(kind) as (connection, wire):
+        await wire.send(content)
+        await wire.end_in_order()
+        came = bytearray()
+        for size in itertools.cycle((1, 1000, 7)):
+            if not await connection.ready():
+                break
+            room = bytearray(size)
+            came += room[: connection.read_into(memoryview(room))]
+        assert bytes(came) == content
+        assert connection.bytes_received == len(content)
+
+
+@kinds
+async def test_what_was_looked_at_is_kept_when_the_connection_goes_before_there_is_room(
+    kind: ssl.TLSVersion | None,
+) -> None:
+    content = noise(20_000)
+    async with a_pair(kind) as (connection, wire):
+        called: list[None] = []
+        await wire.send(content)
+        assert await connection.ready()
+        connection.on_lost(lambda: called.append(None))
+        if kind is not None:
+            await wire.close_notify()
+        wire.fin()
+        await until(lambda: connection._fin_received or not is_reading(connection))
+        connection.abort()  # as a reset would do it
+        await connection.wait_closed(5)
+        assert not called, "it ended well"
+        assert await everything(connection) == content
+        assert connection.end is (StreamEnd.FIN if kind is None else StreamEnd.CLOSE_NOTIFY)
+
+
+@tls_kinds
+async def test_a_fin_inside_a_record_is_a_loss_and_between_records_an_end(kind: ssl.TLSVersion) -> None:
+    for missing in (0, 1, 100, 1020):
+        async with a_pair(kind) as (connection, wire):
+            await wire.send(b"data")
+            await wire.send_cut(bytes(1000), missing)
+            wire.fin()
+            if not missing:
+                assert len(await everything(connection)) == 1004
+                assert connection.end is StreamEnd.FIN
+                continue
+            with pytest.raises(DataLost, match="inside a TLS record"):
+                await everything(connection)
+            assert connection.end is StreamEnd.LOST
+
+
+@tls_kinds
+async def test_close_notify_is_answered_and_the_connection_closed_before_anybody_asks_for_it(
+    kind: ssl.TLSVersion,
+) -> None:
+    """Some clients wait for that before they read the reply, which may take S3 long."""
+    async with a_pair(kind) as (connection, wire):
+        await wire.send(b"data")
+        await wire.close_notify()
+        assert await everything(connection) == b"data"
+        assert await wire.receive() == b""
+        assert wire.ended_by == "close_notify"
+        assert await wire._receive_raw(1) == b""
+        assert wire.ended_by == "fin"
+
+
+@tls_kinds
+async def test_a_client_that_ends_by_fin_alone_gets_a_close_notify(kind: ssl.TLSVersion) -> None:
+    async with a_pair(kind) as (connection, wire):
+        await wire.send(b"data")
+        wire.fin()
+        assert await everything(connection) == b"data"
+        connection.close()
+        assert await wire.receive() == b""
+        assert wire.ended_by == "close_notify"
+
+
+@tls_kinds
+async def test_a_client_whose_record_was_changed_on_its_way_is_told_by_an_alert(kind: ssl.TLSVersion) -> None:
+    async with a_pair(kind) as (connection, wire):
+        await wire.send_spoilt(b"data")
+        with pytest.raises(DataLost):
+            await everything(connection)
+        assert wire.tls is not None
+        await wire._fill()
+        with pytest.raises(ssl.SSLError, match=r"(?i)bad record mac"):
+            wire.tls.read(1)
+
+
 # -- a loss that nobody waits for -----------------------------------------------------------------------------------
 
 
@@ -220,12 +312,15 @@ async def test_a_reset_is_told_while_the_socket_is_not_read(
     kind: ssl.TLSVersion | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An upload that waits for S3 does not read; the loop then says nothing of a reset."""
-    monkeypatch.setattr(data_module, "_PROBE_SECONDS", 0.05)
+    probed = mock.Mock(wraps=DataConnection._probe)
+    monkeypatch.setattr(DataConnection, "_probe", lambda connection: probed(connection))
+    monkeypatch.setattr(data_module, "_PROBE_SECONDS", 0.02)
     async with a_pair(kind) as (connection, wire):
         sending = asyncio.create_task(wire.send(noise(8 * MIB)))
         await until(lambda: not is_reading(connection))
         sending.cancel()
         await asyncio.wait([sending])
+        await until(lambda: probed.call_count > 2)
         wire.reset()
         await lost(connection)
 
@@ -264,6 +359,43 @@ async def test_a_client_that_closes_while_nothing_is_sent_yet_is_told(kind: ssl.
         else:
             wire.close()
         await lost(connection)
+
+
+@tls_kinds
+@pytest.mark.parametrize("how", ["close_notify", "fin", "noise"])
+async def test_a_client_that_ends_tls_or_breaks_it_while_nothing_is_sent_yet_is_told(
+    kind: ssl.TLSVersion, how: str
+) -> None:
+    async with a_pair(kind) as (connection, wire):
+        connection.begin_sending()
+        if how == "close_notify":
+            await wire.close_notify()
+        elif how == "fin":
+            wire.fin()
+        else:
+            await wire.send_spoilt(b"data")
+        await lost(connection)
+
+
+async def test_a_clear_text_client_that_ends_its_direction_while_we_send_gets_everything() -> None:
+    async with a_pair() as (connection, wire):
+        connection.begin_sending()
+        wire.fin()
+        await settle()
+        await send_all(connection, b"data")
+        assert await wire.receive_all() == b"data"
+
+
+@kinds
+async def test_what_a_client_says_while_we_send_is_not_held(kind: ssl.TLSVersion | None) -> None:
+    async with a_pair(kind) as (connection, wire):
+        connection.begin_sending()
+        for _ in range(8):
+            await wire.send(bytes(256 * 1024))
+            await settle()
+            assert connection._codec.pending < 64 * 1024
+        await send_all(connection, b"data")
+        assert await wire.receive_all() == b"data"
 
 
 @tls_kinds
@@ -350,6 +482,30 @@ async def fill_kernel(connection: DataConnection) -> int:
         if connection._unsent():
             return count * 16 * 1024
     raise AssertionError
+
+
+@kinds
+async def test_the_end_reaches_the_client_at_once(kind: ssl.TLSVersion | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In clear text nothing else tells the client that it has the whole file."""
+    monkeypatch.setattr(data_module, "_PEER_CLOSE_SECONDS", 60)
+    async with a_pair(kind) as (connection, wire):
+        await send_all(connection, b"data")
+        assert await wire.receive_all() == b"data"
+        assert await wire._receive_raw(1) == b""
+        wire.close()
+        await connection.wait_closed(5)
+        assert connection._closed.done()
+
+
+@kinds
+async def test_a_client_that_keeps_its_end_open_after_the_last_byte_is_dropped(
+    kind: ssl.TLSVersion | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(data_module, "_PEER_CLOSE_SECONDS", 0.05)
+    async with a_pair(kind) as (connection, _wire):
+        await send_all(connection, b"data")
+        await connection.wait_closed(5)
+        assert connection._closed.done()
 
 
 @kinds
@@ -451,3 +607,17 @@ async def test_a_socket_that_is_closed_before_the_handshake_is_lost_data() -> No
         await DataConnection.open(sock, context=server_context(), stall_timeout=5, handshake_timeout=5)
     await settle()
     assert sock.fileno() == -1
+
+
+async def test_a_client_that_ends_its_direction_in_the_handshake_is_lost_at_once() -> None:
+    loop = asyncio.get_running_loop()
+    with socket.create_server((HOST, 0)) as listener:
+        listener.setblocking(False)
+        wire = await Wire.connect(listener.getsockname()[1])
+        sock, _ = await loop.sock_accept(listener)
+    opening = DataConnection.open(sock, context=server_context(), stall_timeout=5, handshake_timeout=60)
+    wire.fin()
+    with pytest.raises(DataLost, match="the client closed the connection"):
+        async with asyncio.timeout(5):
+            await opening
+    wire.close()

@@ -10,7 +10,10 @@ import socket
 
 import pytest
 
+from aioftps3.ftp import transfer as transfer_module
 from aioftps3.ftp.config import UploadEnd
+from aioftps3.ftp.control import ControlChannel
+from aioftps3.ftp.session import MAX_WAITING_COMMANDS
 from aioftps3.storage import errors
 from aioftps3.tls import SESSION_SECONDS
 from tests.support.ftp_session import (
@@ -21,6 +24,7 @@ from tests.support.ftp_session import (
     clear_text,
     counting_tickets,
     encrypted,
+    moves,
     running_server,
     serving,
     sha256,
@@ -362,6 +366,45 @@ async def test_a_fin_without_close_notify_is_judged_by_the_policy(kind: str, pol
 
 async def assert_alive_without_transfer(client: FtpClient) -> None:
     assert await client.codes("NOOP", "PWD") == [200, 257]
+
+
+@pytest.mark.parametrize(("least", "round_trip"), [(5.0, 0.0), (0.0, 5.0)], ids=["least", "round-trips"])
+async def test_a_control_connection_that_goes_within_the_grace_takes_the_upload_with_it(
+    least: float, round_trip: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system of a killed client ends the two connections one after the other."""
+    monkeypatch.setattr(transfer_module, "_GRACE_SECONDS", least)
+    monkeypatch.setattr(ControlChannel, "round_trip_seconds", round_trip)
+    async with running_server() as running:
+        client = await running.client()
+        wire = await client.open_data("STOR file")
+        await wire.send(b"data")
+        wire.close()
+        assert not await moves(lambda: len(running.store.contents))
+        client.wire.close()
+        await running.server.drain(2)
+        assert running.server.sessions == 0
+        assert running.store.contents == {}
+
+
+async def test_a_fin_is_no_good_end_while_the_control_connection_is_not_read() -> None:
+    """Its end, which would tell that the client was killed, lies behind the commands that wait."""
+    async with running_server() as running:
+        client = await running.client()
+        wire = await client.open_data("STOR file")
+        await client.send(*["PWD"] * (MAX_WAITING_COMMANDS + 1))
+        await moves(lambda: 0)  # they are taken
+        wire.fin()
+        assert (await client.reply()).code == 426
+        assert await client.replies(MAX_WAITING_COMMANDS + 1) == [257] * (MAX_WAITING_COMMANDS + 1)
+        assert running.store.contents == {}
+
+
+async def test_where_a_fin_is_trusted_nobody_waits_for_the_grace(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transfer_module, "_GRACE_SECONDS", 60)
+    async with running_server(clear_text(upload_end=UploadEnd.TRUSTING)) as running:
+        client = await running.client()
+        assert (await client.upload("file", b"data")).code == 226
 
 
 @pytest.mark.parametrize("kind", KINDS[1:])
