@@ -120,8 +120,13 @@ class Target:
             if not self._creating.cancelled() and self._creating.exception() is None:
                 await completion.abort(self._client, self._key, self._creating.result(), late_parts=late_parts)
         except asyncio.CancelledError:
-            _ = completion.drop(self._client, self._key, self._creating)
+            self.drop()
             raise
+
+    def drop(self) -> None:
+        """Make S3 forget the multipart upload, if there is one, in a task of its own; see `completion.drop`."""
+        if self._creating is not None:
+            _ = completion.drop(self._client, self._key, self._creating)
 
     async def _upload_id(self) -> str:
         creating = self._creating = self._creating or asyncio.create_task(self._create())

@@ -270,7 +270,11 @@ class Upload:
             if self._state is not _State.BROKEN:
                 return
             if tasks := self._on_their_way:
-                await asyncio.wait(tasks)
+                try:
+                    await asyncio.wait(tasks)
+                except asyncio.CancelledError:
+                    self._target.drop()
+                    raise
                 self._harvest()
             await self._target.abort(late_parts=self._late_parts)
             self._state = _State.ABORTED

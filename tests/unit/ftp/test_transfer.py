@@ -27,6 +27,7 @@ from tests.support.ftp_session import (
     moves,
     running_server,
     serving,
+    settle,
     sha256,
 )
 
@@ -424,6 +425,9 @@ async def test_allo_announces_a_size_that_has_to_come() -> None:
         assert (await client.upload("file", b"four")).code == 226, "an ALLO is for one transfer"
         assert await client.codes("ALLO 4 R 4") == [200]
         assert (await client.upload("file", b"4444")).code == 226
+        assert await client.codes("ALLO 4") == [200]
+        assert (await client.upload("file", b"longer")).code == 426
+        assert running.store.contents == {"file": b"4444"}
 
 
 async def test_allo_means_nothing_in_type_a() -> None:
@@ -542,6 +546,35 @@ async def test_a_client_that_goes_while_the_store_is_slow_gets_426_and_the_store
         assert running.store.open_bodies == 0
         running.store.held.clear()
         await assert_alive(client)
+
+
+async def test_a_client_that_was_gone_before_its_download_gets_426_and_the_store_is_not_waited_for() -> None:
+    async with running_server(store=FtpStore({"file": OLD})) as running:
+        client = await running.client()
+        held = running.store.hold("Body")
+        wire = await client.connect_data()
+        await settle()
+        wire.reset()
+        await settle()
+        assert await client.codes("RETR file") == [150]
+        assert (await client.reply()).code == 426
+        held.set()
+
+
+@kinds
+async def test_226_does_not_overtake_the_data_of_a_client_that_has_not_read_all(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some clients read no more of the file once they have the reply."""
+    monkeypatch.setattr(transfer_module, "_LINGER_SECONDS", 60)
+    async with serving(kind, store=FtpStore({"file": OLD})) as running:
+        client = await running.client()
+        wire = await client.open_data("RETR file")
+        answer = asyncio.create_task(client.reply())
+        assert not await moves(answer.done)
+        assert await wire.receive_all() == OLD
+        await wire.end_in_order()
+        assert (await answer).code == 226
 
 
 @kinds
@@ -734,6 +767,17 @@ async def test_a_strangers_data_connection_is_refused_and_logged(caplog: pytest.
         wire.close()
         assert (await client.reply()).code == 226
     assert any("127.0.0.2 refused" in record.getMessage() for record in caplog.records)
+
+
+async def test_a_handshake_that_does_not_begin_behind_the_command_is_425_and_leaves_no_connection() -> None:
+    async with running_server(encrypted(tls_handshake_timeout=0.2)) as running:
+        client = await running.client()
+        port = await client.passive_port()
+        await client.expect(150, "STOR file")
+        wire = await client.connect_data(port)
+        assert (await client.reply()).code == 425
+        assert await wire._receive_raw(1) == b""
+        assert running.store.contents == {}
 
 
 async def test_the_handshake_of_a_data_connection_has_its_time_from_the_command_on() -> None:

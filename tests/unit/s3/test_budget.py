@@ -686,3 +686,50 @@ def test_nobody_is_looked_at_while_nobody_waits() -> None:
         assert not any(holder.is_evicted for holder in holders)
 
     run_in_virtual_time(scenario())
+
+
+async def test_memory_that_was_lent_wakes_who_waits_when_it_comes_back() -> None:
+    budget = ByteBudget(4 * BLOCK, block=BLOCK, growth=1)
+    assert budget.try_acquire(4 * BLOCK)
+    holder = Holder(budget)
+    waiting = holder.waits()
+    await settle()
+    assert not waiting.done()
+    budget.release(4 * BLOCK)
+    await settle()
+    assert waiting.done()
+    holder.drop()
+    assert is_whole(budget)
+
+
+async def test_who_stands_behind_a_waiter_that_gives_up_goes_on_at_once() -> None:
+    budget = ByteBudget(4 * BLOCK, block=BLOCK, growth=1)
+    first, large, small = Holder(budget, size=2 * BLOCK), Holder(budget), Holder(budget, size=2 * BLOCK)
+    await first.take(2)
+    waiting, behind = large.waits(), small.waits()
+    await settle()
+    assert not behind.done()
+    large.account.close()
+    with pytest.raises(UploadEnded):
+        await waiting
+    await settle()
+    assert behind.done()
+    first.drop()
+    small.drop()
+    assert is_whole(budget)
+
+
+async def test_kept_blocks_and_bytes_in_use_together_are_at_most_the_total() -> None:
+    budget = ByteBudget(4 * BLOCK, block=BLOCK, growth=2)
+    holder = Holder(budget, size=4 * BLOCK, least=BLOCK)
+    await holder.take(4)
+    holder.drop()
+    assert budget.idle == 4 * BLOCK
+    odd = Holder(budget, size=BLOCK // 2)
+    await odd.take()
+    assert budget.idle + budget.in_use <= budget.total
+    odd.drop()
+    assert budget.try_acquire(2 * BLOCK)
+    assert budget.idle + budget.in_use <= budget.total
+    budget.release(2 * BLOCK)
+    assert is_whole(budget)

@@ -159,6 +159,18 @@ async def test_redirect_is_given_and_not_followed() -> None:
     assert count == 1
 
 
+async def test_proxies_of_the_environment_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def handler(incoming: web.BaseRequest) -> web.StreamResponse:
+        return web.Response(text="direct")
+
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{unused.getsockname()[1]}")
+        async with serving(handler) as authority, transport_of(read_timeout=2.0) as transport:
+            response = await transport.send(request(authority), None)
+            assert await response.read(100) == b"direct"
+            await response.close()
+
+
 async def test_gzip_object_is_not_inflated() -> None:
     packed = gzip.compress(b"hello" * 100)
 

@@ -95,6 +95,41 @@ async def test_room_of_an_upload_that_was_aborted_cannot_be_written_to() -> None
     assert is_whole(budget)
 
 
+async def test_room_of_an_upload_whose_bytes_have_all_come_cannot_be_written_to() -> None:
+    """It is sent from the same memory."""
+    for end in ("seal", "complete"):
+        fake = FakeS3()
+        upload = Upload(client_of(fake), "k", budget=budget_of(PART), part_size=PART)
+        await upload.write(b"abc")
+        room = await upload.room()
+        if end == "complete":
+            await upload.complete()
+        else:
+            upload.seal()
+        with pytest.raises(ValueError, match="released"):
+            room[0] = 1
+        if end == "seal":
+            await upload.complete()
+        assert fake.objects == {"k": b"abc"}
+
+
+async def test_an_upload_whose_wait_for_room_was_cancelled_can_only_be_aborted() -> None:
+    fake, budget = FakeS3(), budget_of(PART)
+    assert budget.try_acquire(PART)
+    upload = Upload(client_of(fake), "k", budget=budget, part_size=PART)
+    waiting = asyncio.create_task(upload.room())
+    await settle()
+    waiting.cancel()
+    await asyncio.wait({waiting})
+    budget.release(PART)
+    with pytest.raises(UploadEnded):
+        await upload.room()
+    with pytest.raises(UploadEnded):
+        await upload.complete()
+    await upload.abort()
+    assert is_whole(budget)
+
+
 async def test_no_more_can_be_put_than_there_was_room_for() -> None:
     upload = Upload(client_of(FakeS3()), "k", budget=budget_of(PART), part_size=PART)
     with pytest.raises(RequestInvalid):
@@ -618,6 +653,28 @@ async def test_cancelled_abort_can_be_called_again() -> None:
         cancelled = aborting.cancel()
         await asyncio.wait({aborting})
         await upload.abort()
+        assert fake.uploads == {}
+        assert is_whole(budget)
+        if not cancelled:
+            return
+    pytest.fail("the abort never ended")
+
+
+async def test_an_abort_that_is_cancelled_goes_on_at_s3(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody calls again: what the parts cost would be paid until somebody sweeps the bucket."""
+    monkeypatch.setattr("aioftps3.s3.completion.ABORT_PAUSE_SECONDS", 0.0)
+    for turns in range(1, 60):
+        fake, budget = FakeS3(), budget_of(10 * PART)
+        fake.parts_gate = asyncio.Event()
+        fake.late_parts = 1
+        upload = Upload(client_of(fake), "k", budget=budget, part_size=PART)
+        await upload.write(content(3 * PART + 1))
+        await settle()
+        aborting = asyncio.create_task(upload.abort())
+        await settle(turns)
+        cancelled = aborting.cancel()
+        await asyncio.wait({aborting})
+        await settle(100)
         assert fake.uploads == {}
         assert is_whole(budget)
         if not cancelled:
