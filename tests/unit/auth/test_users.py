@@ -15,6 +15,7 @@ def forms(password: str) -> list[str]:
 
 @pytest.mark.parametrize("stored", forms("secret"), ids=["clear", "hashed"])
 async def test_only_the_right_login_with_the_right_password_is_the_user(stored: str) -> None:
+    """D17."""
     authenticator: Authenticator = EnvironmentUser("joe", stored)
     assert await authenticator.authenticate("joe", "secret", peer=PEER) == User("joe", home="/", prefix="")
     for login, password in [("joe", "Secret"), ("Joe", "secret"), ("", ""), ("joe", ""), ("joe", stored + "x")]:
@@ -27,6 +28,7 @@ async def test_a_hash_is_not_a_password() -> None:
 
 
 async def test_an_unknown_login_costs_the_same_work_as_a_wrong_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    """D17: otherwise it can be found out by the time that the answer takes."""
     calls: list[Any] = []
     scrypt = hashlib.scrypt
 

@@ -433,6 +433,29 @@ async def test_everything_that_is_written_arrives_and_ends_in_order(kind: ssl.TL
 
 
 @kinds
+async def test_sending_is_finished_when_nothing_is_left_to_be_sent(kind: ssl.TLSVersion | None) -> None:
+    """D14: what the process still holds is lost when it or the client ends, and 226 would be wrong."""
+    async with a_pair(kind, receive_buffer=4096) as (connection, wire):
+        transport = connection._transport
+        assert transport is not None
+        piece = noise(16 * 1024)
+        count = 0
+        while not transport.get_write_buffer_size():  # not enough of it to make `write` wait
+            await connection.write(piece)
+            count += 1
+        finishing = asyncio.create_task(connection.finish())
+        while await moves(transport.get_write_buffer_size):
+            pass
+        assert transport.get_write_buffer_size() > 0
+        assert not finishing.done()
+        received = bytearray()
+        while len(received) < count * len(piece):
+            received += await wire.receive()
+        await finishing
+        assert sha256(bytes(received)) == sha256(piece * count)
+
+
+@kinds
 async def test_a_client_that_reads_little_at_a_time_gets_everything(
     kind: ssl.TLSVersion | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

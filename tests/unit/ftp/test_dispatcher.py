@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import itertools
 import logging
 
 import pytest
@@ -262,6 +264,41 @@ async def test_a_client_that_hangs_up_is_no_error(caplog: pytest.LogCaptureFixtu
                 client = await running.client()
                 getattr(client.wire, how)()
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+@pytest.mark.parametrize("how", ["close", "reset"])
+@pytest.mark.parametrize("kind", ["clear", "tls1.2", "tls1.3"])
+async def test_a_client_that_hangs_up_in_the_middle_leaves_no_exception_behind(
+    kind: str, how: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """D44: whatever it was that nobody waits for any more."""
+    objects = {"file": bytes(4 * 1024 * 1024)}
+    async with serving(kind, store=FtpStore(objects)) as running:
+        for line, moment in itertools.product(
+            ("STOR new", "RETR file", "LIST"), ("before it connects", "before the handshake", "after the handshake")
+        ):
+            client = await running.client()
+            port = await client.passive_port()
+            await client.send(line)
+            assert (await client.reply()).code == 150
+            if moment != "before it connects":
+                data = await client.connect_data(port)
+                if moment == "after the handshake":
+                    await client.encrypt(data)
+                getattr(data, how)()
+            getattr(client.wire, how)()
+        # A data connection that fails before any command asks for it.
+        client = await running.client()
+        data = await client.connect_data()
+        await client.codes("NOOP", "NOOP")
+        getattr(data, how)()
+        await client.codes("NOOP", "NOOP")
+        getattr(client.wire, how)()
+        client = await running.greeted()
+        await client.send("AUTH TLS")
+        getattr(client.wire, how)()
+    gc.collect()
+    assert not [record.getMessage() for record in caplog.records if record.name == "asyncio" or record.exc_info]
 
 
 async def test_passwords_are_not_logged(caplog: pytest.LogCaptureFixture) -> None:

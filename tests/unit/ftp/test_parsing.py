@@ -57,6 +57,7 @@ def test_a_line_over_the_limit_is_one_bad_line_and_the_next_one_is_read() -> Non
 
 
 def test_the_middle_of_a_long_line_is_forgotten_at_once() -> None:
+    """P19: otherwise memory grows until the line ends."""
     splitter = LineSplitter(16)
     for _ in range(100):
         splitter.feed(b"x" * 20)

@@ -145,6 +145,7 @@ async def test_no_more_can_be_put_than_there_was_room_for() -> None:
 @pytest.mark.parametrize("step", [1, 10, PART, 1000])
 @pytest.mark.parametrize("size", [0, 1, PART - 1, PART])
 async def test_what_fits_into_one_part_is_one_put(size: int, step: int) -> None:
+    """P23: nothing at all, too."""
     fake, budget = FakeS3(), budget_of(10 * PART)
     upload = Upload(client_of(fake), "k", budget=budget, part_size=PART, content_type="text/plain")
     await send(upload, content(size), step)

@@ -170,8 +170,11 @@ class TestList:
     async def test_pages_do_not_pile_up(self) -> None:
         """P9."""
         scene = Scene(*(f"d/{number:04}" for number in range(100)), page_limit=5)
-        count = 0
+        count, asked, given = 0, 0, 0
         async for page in scene.tree.list(path("/d")):
+            given += 1
+            asked += len(scene.store.operations())
+            assert asked <= given + 1
             count += len(page)
             assert len(page) <= 6
             assert scene.store.peak["ListObjectsV2"] == 1

@@ -78,7 +78,7 @@ async def test_mkd_costs_at_most_two_requests_and_cwd_one() -> None:
 
 
 async def test_rmd_removes_empty_directories_only() -> None:
-    """D39 and the early version's recursive RMD."""
+    """D39, P4, and the early version's recursive RMD."""
     async with running_server(store=FtpStore({"full/file": b"", "empty/": b"", "file": b""})) as running:
         client = await running.client()
         assert await client.codes("RMD full", "RMD empty", "RMD empty", "RMD file", "RMD /") == [

@@ -39,8 +39,8 @@ async def test_type_a_converts_nothing() -> None:
     async with running_server() as running:
         client = await running.client()
         content = b"unix\nwindows\r\nold\r\x00\xff"
-        for kind in ("A", "I"):
-            await client.expect(200, f"TYPE {kind}")
+        for kind, words in (("A", "files stay unchanged"), ("I", "")):
+            assert words in (await client.expect(200, f"TYPE {kind}")).text
             await client.upload("file", content)
             assert running.store.contents["file"] == content
             assert await client.download("RETR file") == content

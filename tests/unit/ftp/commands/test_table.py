@@ -14,11 +14,13 @@ from aioftps3.ftp.hashing import HASHES
 
 TABLE = command_table()
 VERBS = re.findall(
-    r"[A-Z]+",
+    r"[A-Z0-9]+",
     "USER PASS QUIT SYST FEAT OPTS NOOP TYPE MODE STRU PWD CWD CDUP PASV EPSV LIST NLST MLSD MLST RETR STOR APPE "
     " DELE MKD RMD RNFR RNTO SIZE MDTM REST ABOR ALLO HELP SITE STAT AUTH PBSZ PROT "
-    "ACCT REIN CCC CLNT HOST LANG AVBL RMDA",
+    "ACCT REIN CCC CLNT HOST LANG AVBL RMDA "
+    "STOU PORT EPRT MFMT MFF HASH XCRC XMD5 XSHA256",
 )
+OF_SITE = ("CHMOD", "UTIME", "CPFR", "CPTO", "HELP")
 TWINS = {"XPWD": "PWD", "XCWD": "CWD", "XCUP": "CDUP", "XMKD": "MKD", "XRMD": "RMD"}
 BEFORE_LOGIN = {
     *("USER", "PASS", "ACCT", "REIN", "QUIT", "AUTH", "PBSZ", "PROT", "CCC"),
@@ -31,6 +33,12 @@ TRANSFERS = {"LIST", "NLST", "MLSD", "RETR", "STOR", "APPE", "STOU"}
 def test_every_command_that_clients_need_is_there(verb: str) -> None:
     """D29."""
     assert TABLE[verb].verb == verb
+
+
+@pytest.mark.parametrize("name", OF_SITE)
+def test_every_command_of_site_that_clients_need_is_there(name: str) -> None:
+    """D29."""
+    assert SUBCOMMANDS[name].verb == f"SITE {name}"
 
 
 @pytest.mark.parametrize("twin", TWINS)
@@ -63,7 +71,7 @@ def test_names_that_are_made_are_refused_with_553() -> None:
 
 
 def test_feat_lists_what_works_and_nothing_else() -> None:
-    """What a setting switches on is not there."""
+    """P12: each feature has its line. What a setting switches on is not there."""
     assert features(TABLE, FtpConfig()) == (
         "AUTH TLS",
         "AVBL",
