@@ -66,9 +66,9 @@ class _DataPort:
         if kind is not None or self.transfer.data is None:
             self._listener.close()
 
-    async def announce(self, text: str) -> None:
+    async def announce(self, opening: Reply) -> None:
         """Send the 150."""
-        await self._session.send(Reply(150, text))
+        await self._session.send(opening)
         self.transfer.announced = True
 
     async def connection(self) -> DataConnection:
@@ -94,10 +94,10 @@ class _DataPort:
 
 
 async def receive_file(
-    session: Session, path: PurePosixPath, *, verb: str, mode: str = "wb", opening: str | None = None
+    session: Session, path: PurePosixPath, *, verb: str, mode: str = "wb", opening: Reply | None = None
 ) -> Reply:
     """STOR: the client's bytes to a file, whole or not at all; behind what there is for mode ``ab``, for ``r+b`` behind
-    what there is up to the position of REST. ``opening`` is the text of the 150."""
+    what there is up to the position of REST. ``opening`` is the 150 to send."""
     offset = session.restart_offset if mode == "r+b" else None
     if session.converts_text and offset:
         raise ReplyError(554, _NO_POSITIONS)
@@ -106,7 +106,8 @@ async def receive_file(
         async with session.path_io.open(path, mode=mode, offset=offset, expected_size=session.allocated) as file:
             where = f", behind {file.kept} bytes that are there" if file.kept else ""
             try:
-                data = await _take_file(session, port, file, opening or f"Ready to receive {path.name}{where}.")
+                usual = Reply(150, f"Ready to receive {path.name}{where}.")
+                data = await _take_file(session, port, file, opening or usual)
             except Exception as error:
                 transfer.failure = error
                 raise
@@ -116,7 +117,7 @@ async def receive_file(
     return Reply(226, f"Stored {transfer.bytes_moved} bytes.")
 
 
-async def _take_file(session: Session, port: _DataPort, file: S3File, opening: str) -> DataConnection:
+async def _take_file(session: Session, port: _DataPort, file: S3File, opening: Reply) -> DataConnection:
     """All bytes of the client to a file that may then be committed. Raises ReplyError, and PathIOError."""
     await port.announce(opening)
     data = await port.connection()
@@ -209,7 +210,7 @@ async def send_file(session: Session, path: PurePosixPath, *, verb: str) -> Repl
         session.path_io.open(path, mode="rb", offset=offset) as file,
     ):
         mode, size = ("BINARY", f" ({file.entry.size} bytes)") if lines is None else ("ASCII", "")
-        await port.announce(f"Opening {mode} mode data connection for {path.name}{size}.")
+        await port.announce(Reply(150, f"Opening {mode} mode data connection for {path.name}{size}."))
         data = await port.connection()
         data.begin_sending()
         try:
@@ -235,7 +236,7 @@ async def send_pages(
     """LIST, NLST, MLSD: pages of entries through a formatter to the client, one page in memory."""
     async with contextlib.aclosing(pages), _DataPort(session, verb, name) as port:
         page: Sequence[Entry] | None = await anext(pages, None)
-        await port.announce(f"Opening data connection for the listing of {name}.")
+        await port.announce(Reply(150, f"Opening data connection for the listing of {name}."))
         data = await port.connection()
         data.begin_sending()
         entries = 0

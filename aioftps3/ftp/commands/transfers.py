@@ -57,8 +57,11 @@ async def stou(session: Session, argument: str) -> Reply:
     if session.restart_offset:
         return Reply(554, "A new file begins at its beginning.")
     directory, slash, base = argument.rpartition("/")
-    name = f"{directory}{slash}{_unique(base)}"
-    reply = await receive_file(session, session.resolve(name), verb="STOU", opening=f"FILE: {name}")
+    bare = _unique(base)
+    name = f"{directory}{slash}{bare}"
+    # .NET's FtpWebRequest takes what stands behind "for" for the name in its directory, as in the replies of IIS.
+    opening = Reply(150, f"FILE: {name}", multiline=True, end=f"Opening data connection for {bare}.")
+    reply = await receive_file(session, session.resolve(name), verb="STOU", opening=opening)
     # Perl's Net::FTP reads the name here.
     return Reply(reply.code, f"{reply.text.removesuffix('.')} (unique file name: {name}).")
 

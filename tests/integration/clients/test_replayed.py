@@ -222,8 +222,10 @@ async def test_dotnet_asks_for_sizes_without_a_type_and_reads_the_size_from_the_
         data.close()
         assert (await client.reply()).code == 226
         begun = await _send(client, "STOU", quirks)
-        # What stands behind "for" and before a bracket it takes for the new name; there is none here.
-        assert "for " not in begun.text
+        # What stands behind the first "for", up to the last bracket if there is one, it takes for the new name.
+        assert "(" not in begun.text
+        name = begun.text.partition("for ")[2].rstrip(" .\r\n")
+        assert running.store.contents[f"d/{name}"] == FILE
         await _say(client, ("QUIT", 221))
         client = await running.client()
         assert (await _say(client, ("SIZE /d/file", 213))).text == "213 256000"
@@ -298,7 +300,7 @@ async def test_a_scanner_writes_below_doubled_slashes(port: str) -> None:
         await _send(client, "STOR //scans//scan0002.pdf", quirks)
         assert running.store.contents["scans/scan0002.pdf"] == FILE
         begun = await _send(client, "STOU", quirks)
-        name = begun.text.removeprefix("150 FILE: ")
+        name = begun.lines[0].removeprefix("150-FILE: ")
         assert running.store.contents[name] == FILE
         await _say(client, ("QUIT", 221))
 

@@ -116,10 +116,10 @@ async def test_a_directory_cannot_be_downloaded() -> None:
 
 
 async def stored_unique(client: FtpClient, line: str, data: bytes) -> str:
-    """STOU; the name that both replies tell."""
+    """STOU; the name that both replies tell, as RFC 1123 has it, as IIS has it, and as Net::FTP wants it."""
     wire = await client.connect_data()
     await client.send(line)
-    opening = re.fullmatch(r"150 FILE: (.+)", (await client.reply()).text)
+    opening = re.fullmatch(r"150-FILE: (.+)\n150 Opening data connection for (.+)\.", (await client.reply()).text)
     await client.encrypt(wire)
     await wire.send(data)
     await wire.end_in_order()
@@ -127,12 +127,13 @@ async def stored_unique(client: FtpClient, line: str, data: bytes) -> str:
     assert opening is not None
     assert final is not None
     assert opening[1] == final[1]
+    assert opening[2] == posixpath.basename(opening[1])
     return opening[1]
 
 
 @pytest.mark.parametrize("kind", ["clear", "tls1.3"])
 async def test_stou_makes_a_new_name_each_time_and_replaces_nothing(kind: str) -> None:
-    """RFC 1123 section 4.1.2.9: the name is behind FILE: in the 150; Net::FTP of Perl reads it in the 226."""
+    """RFC 1123 section 4.1.2.9: the name is behind FILE: in the 150; .NET reads it behind "for", Perl in the 226."""
     async with serving(kind, store=FtpStore({"dir/photo.jpg": b"old", "dir/": b""})) as running:
         client = await running.client()
         await client.expect(250, "CWD dir")
