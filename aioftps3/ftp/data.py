@@ -128,6 +128,9 @@ class DataConnection(asyncio.BufferedProtocol):
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._handshake: asyncio.Future[None] | None = None if tls is None else self._loop.create_future()
+        if self._handshake is not None:
+            # Whoever opens it may have been cancelled; then a failure is no news for asyncio's exception handler.
+            self._handshake.add_done_callback(lambda future: future.cancelled() or future.exception())
         self._ahead = b""
         self._receives = False
         self._sends = False

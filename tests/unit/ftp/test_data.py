@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
 import random
 import socket
@@ -19,6 +20,7 @@ from tests.support.ftp_session import (
     HOST,
     Wire,
     moves,
+    open_sockets,
     read_some,
     server_context,
     settle,
@@ -644,3 +646,31 @@ async def test_a_client_that_ends_its_direction_in_the_handshake_is_lost_at_once
         async with asyncio.timeout(5):
             await opening
     wire.close()
+
+
+@kinds
+async def test_an_opening_that_is_cancelled_anywhere_leaves_nothing_and_says_nothing(
+    kind: ssl.TLSVersion | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A client that asks for another port right behind its connection makes the server give up the first."""
+    loop = asyncio.get_running_loop()
+    context = None if kind is None else server_context()
+    for turns in range(1, 8):
+        before = open_sockets()
+        with socket.create_server((HOST, 0)) as listener:
+            listener.setblocking(False)
+            wire = await Wire.connect(listener.getsockname()[1])
+            sock, _ = await loop.sock_accept(listener)
+        opening = asyncio.create_task(DataConnection.open(sock, context=context, stall_timeout=5, handshake_timeout=5))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        opening.cancel()
+        await asyncio.wait([opening])
+        if not opening.cancelled():
+            opening.result().abort()
+        wire.close()
+        del opening, sock
+        await settle()
+        gc.collect()
+        assert open_sockets() <= before, turns
+    assert not caplog.records
