@@ -21,6 +21,7 @@ import struct
 from collections.abc import Callable
 
 from aioftps3.ftp.keepalive import keep_alive
+from aioftps3.ftp.pace import Pace
 from aioftps3.ftp.receiving import received
 from aioftps3.ftp.tlsengine import ClearText, TlsEngine
 
@@ -46,11 +47,6 @@ _TCP_CLOSED, _TCP_CLOSE_WAIT = 7, 8
 CLOSE-WAIT: it has sent its FIN."""
 
 
-LEAST_BYTES = 1024
-"""Bytes that must move while the peer has been waited for during one stall timeout. A peer that moves a byte now and
-then would otherwise hold its session, its part of the memory budget and its place in S3 for ever."""
-
-
 class StreamEnd(enum.Enum):
     """How the peer ended its sending."""
 
@@ -68,63 +64,14 @@ class DataStalled(DataLost):
     """The peer moved next to nothing for the stall timeout."""
 
 
-class _Pace:
-    """Bounds the waiting for a peer: `LEAST_BYTES` have to move in each ``seconds`` of it; other time is free."""
-
-    def __init__(self, seconds: float, moved: Callable[[], int]) -> None:
-        """``moved`` tells the bytes that have moved so far."""
-        self._seconds = seconds
-        self._moved = moved
-        self._left = seconds
-        self._mark = 0
-        self._loop = asyncio.get_running_loop()
-        self._waiter: asyncio.Future[None] | None = None
-        self._since = 0.0
-        # A timer for each wait would cost more than the wait: one is enough for a whole window, and looks again when
-        # less of the window was waited for.
-        self._timer: asyncio.TimerHandle | None = None
-
-    async def wait(self, waiter: asyncio.Future[None]) -> None:
-        """Wait until ``waiter`` is done. Raises DataStalled when the window is over and too few bytes have moved."""
-        self._waiter = waiter
-        self._since = self._loop.time()
-        if self._timer is None:
-            self._timer = self._loop.call_later(self._left, self._look)
-        try:
-            await waiter
-        finally:
-            self._waiter = None
-            self._left -= self._loop.time() - self._since
-
-    def stop(self) -> None:
-        """Nobody will wait any more."""
-        if self._timer is not None:
-            self._timer.cancel()
-
-    def _look(self) -> None:
-        self._timer = None
-        if self._waiter is None or self._waiter.done():
-            return
-        left = self._left - (self._loop.time() - self._since)
-        if left <= 0:
-            now = self._moved()
-            if now - self._mark < LEAST_BYTES:
-                self._waiter.set_exception(DataStalled(f"{now - self._mark} bytes moved in {self._seconds:g} seconds"))
-                return
-            self._mark = now
-            self._left += self._seconds - left
-            left = self._seconds
-        self._timer = self._loop.call_later(left, self._look)
-
-
 class DataConnection(asyncio.BufferedProtocol):
     """A data connection after its accept; made by `open` only."""
 
     def __init__(self, tls: TlsEngine | None, *, stall_timeout: float) -> None:
         self._tls = tls
         self._codec = ClearText() if tls is None else tls
-        self._receiving = _Pace(stall_timeout, lambda: self.bytes_received)
-        self._sending = _Pace(stall_timeout, lambda: self.bytes_sent - self._unsent())
+        self._receiving = Pace(stall_timeout, lambda: self.bytes_received, DataStalled)
+        self._sending = Pace(stall_timeout, lambda: self.bytes_sent - self._unsent(), DataStalled)
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._handshake: asyncio.Future[None] | None = None if tls is None else self._loop.create_future()
