@@ -185,8 +185,8 @@ class S3Store:
         return self._writer(key, upload)
 
     def _writer(self, key: str, upload: Upload) -> ObjectWriter:
-        async def complete() -> ObjectInfo:
-            return self._uploaded(key, await upload.complete())
+        async def complete() -> tuple[ObjectInfo, bool]:
+            return self._uploaded(key, await upload.complete()), True
 
         return _Writer(upload, complete, no_overwrite=self._if_none_match is not None)
 
@@ -246,9 +246,9 @@ class S3Store:
         continuation = await self._continuations.begin(base, make, equal_bytes=equal_bytes, expected_size=expected_size)
         old = self._seen(base.info)
 
-        async def complete() -> ObjectInfo:
+        async def complete() -> tuple[ObjectInfo, bool]:
             result = await continuation.complete()
-            return old if result is None else self._uploaded(old.key, result)
+            return (old, False) if result is None else (self._uploaded(old.key, result), True)
 
         return _Writer(continuation, complete, kept=base.length)
 
@@ -454,13 +454,14 @@ class _Writer:
     def __init__(
         self,
         upload: Upload | Continuation,
-        complete: Callable[[], Awaitable[ObjectInfo]],
+        complete: Callable[[], Awaitable[tuple[ObjectInfo, bool]]],
         *,
         kept: int = 0,
         no_overwrite: bool = False,
     ) -> None:
-        """``complete`` completes the upload, and describes the object."""
+        """``complete`` completes the upload, describes the object, and says whether it was written."""
         self.kept = kept
+        self.changed = False
         self._upload = upload
         self._complete = complete
         self._no_overwrite = no_overwrite
@@ -484,7 +485,8 @@ class _Writer:
 
     async def complete(self) -> ObjectInfo:
         with self._errors():
-            return await self._complete()
+            info, self.changed = await self._complete()
+        return info
 
     async def abort(self) -> None:
         with _storage_errors():

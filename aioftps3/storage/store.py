@@ -89,6 +89,10 @@ class ObjectWriter(Protocol):
     def kept(self) -> int:
         """Bytes of the object before it that it begins with."""
 
+    @property
+    def changed(self) -> bool:
+        """Whether `complete` has written: it has not where nothing was added to all of the object before it."""
+
     async def room(self) -> memoryview:
         """A writable view, not empty, for the next bytes; asked for only when there is a byte to put there. Waiting is
         the backpressure. It is good until `filled`, `seal`, `complete` or `abort`; on an error `abort` is due."""

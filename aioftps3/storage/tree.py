@@ -324,7 +324,7 @@ class Tree:
             path,
             writer,
             lock=lambda: self._locked(path),
-            committed=lambda info: self._stored(path, info),
+            committed=lambda info: self._stored(path, info, changed=writer.changed),
             ended=end_turn,
         )
 
@@ -491,9 +491,10 @@ class Tree:
         self._recent.gone(self._key(path))
         self._moves.watchers.made(self._marker(path) if is_dir else self._key(path))
 
-    def _stored(self, path: VirtualPath, info: ObjectInfo) -> None:
-        """A file has been written."""
-        self._filled(path)
+    def _stored(self, path: VirtualPath, info: ObjectInfo, *, changed: bool = True) -> None:
+        """A file has been written, or, unless ``changed``, left as it was: then it may be gone by now."""
+        if changed:
+            self._filled(path)
         self._recent.stored(self._key(path), file_entry(path, info))
 
 

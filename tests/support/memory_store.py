@@ -260,6 +260,7 @@ class MemoryWriter:
         self._base = base
         self._guarded = guarded
         self.kept = len(kept)
+        self.changed = False
         self._data = bytearray(kept)
         self._room = memoryview(b"")
         self._failure: StorageError | None = None
@@ -310,6 +311,7 @@ class MemoryWriter:
                 raise Changed
             self._store.seed(self._key, bytes(self._data), token=secrets.token_hex(4))
             self._store.open_writers.discard(self)
+            self.changed = True
 
         await self._store.request("PutObject", self._key, act)
         return self._store.info(self._key)

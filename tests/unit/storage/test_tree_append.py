@@ -184,3 +184,9 @@ async def test_appending_nothing_changes_nothing(scene: Scene) -> None:
     entry = await scene.tree.rename_source(path("/d/f"))
     assert (entry.size, entry.modified) == (3, before.modified)
     assert scene.store.operations() == []
+
+
+async def test_appending_nothing_to_a_file_that_is_gone_leaves_its_directory(scene: Scene) -> None:
+    async with await opened(scene):
+        await scene.tree.unlink(path("/d/f"))
+    assert (await scene.tree.stat(path("/d"))).is_dir
