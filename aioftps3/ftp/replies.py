@@ -65,6 +65,7 @@ _CODES: Mapping[type[errors.StorageError], tuple[int, int]] = {
     errors.Denied: (550, 550),
     errors.NameInvalid: (550, 553),
     errors.Archived: (550, 550),
+    errors.MetadataFull: (550, 550),
     errors.Quota: (552, 552),
     errors.StorageFull: (452, 452),
     errors.RangeInvalid: (554, 554),

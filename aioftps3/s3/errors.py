@@ -31,6 +31,7 @@
         +-- ServerFault           5xx, and S3's own 400 RequestTimeout
         +-- DigestMismatch        the body did not arrive as it was sent
         +-- TooLarge
+        +-- MetadataTooLarge
         +-- QuotaExceeded
         +-- StorageFull
         +-- KeyInvalid
@@ -226,6 +227,10 @@ class DigestMismatch(S3ResponseError):
 
 class TooLarge(S3ResponseError):
     """The object, the part or the number of parts is above S3's limits."""
+
+
+class MetadataTooLarge(S3ResponseError):
+    """The user metadata of an object is above S3's 2 KiB."""
 
 
 class QuotaExceeded(S3ResponseError):

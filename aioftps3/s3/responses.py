@@ -72,6 +72,7 @@ _BY_CODE: Mapping[str, type[errors.S3ResponseError]] = {
     "IncompleteBody": errors.DigestMismatch,
     "EntityTooLarge": errors.TooLarge,
     "TooManyParts": errors.TooLarge,
+    "MetadataTooLarge": errors.MetadataTooLarge,
     "MaxMessageLengthExceeded": errors.TooLarge,
     "QuotaExceeded": errors.QuotaExceeded,
     "XMinioAdminBucketQuotaExceeded": errors.QuotaExceeded,

@@ -15,6 +15,7 @@
     ├── Archived         the bytes are in cold storage
     ├── NotSupported     the store cannot do this at all
     ├── Quota            more than the store lets this owner keep, or than one object may hold
+    ├── MetadataFull     no room for what has to be noted with the file
     ├── StorageFull      the store has no room left
     ├── Busy             somebody else is at it; works later
     ├── Changed          the file became another one meanwhile
@@ -36,6 +37,7 @@ __all__ = (
     "Denied",
     "Exists",
     "IsADirectory",
+    "MetadataFull",
     "Misconfigured",
     "NameInvalid",
     "NotADirectory",
@@ -132,6 +134,12 @@ class NotSupported(StorageError):
     """The store does not know the operation."""
 
     words = "not supported by the storage"
+
+
+class MetadataFull(StorageError):
+    """The file has so much metadata already that what has to be noted with it does not fit."""
+
+    words = "the file's own metadata leave no room for what the server notes there"
 
 
 class Quota(StorageError):

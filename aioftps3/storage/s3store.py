@@ -63,6 +63,7 @@ _KINDS: Mapping[type[s3errors.S3Error], type[errors.StorageError]] = {
     s3errors.ServerFault: errors.Unavailable,
     s3errors.DigestMismatch: errors.Corrupt,
     s3errors.TooLarge: errors.Quota,
+    s3errors.MetadataTooLarge: errors.MetadataFull,
     s3errors.QuotaExceeded: errors.Quota,
     s3errors.StorageFull: errors.StorageFull,
     s3errors.KeyInvalid: errors.NameInvalid,

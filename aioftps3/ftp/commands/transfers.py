@@ -19,7 +19,9 @@ _TOKEN_BYTES = 8
 
 
 async def rest(session: Session, argument: str) -> Reply:
-    """REST: where the next RETR or STOR begins; kept until a transfer has been tried."""
+    """REST: where the next RETR or STOR begins; kept until a transfer has been tried, or ABOR or another REST comes."""
+    # A client whose REST was refused does not expect an earlier one to hold.
+    session.restart_offset = 0
     offset = parse_restart_offset(argument)
     if offset is None:
         return Reply(501, "REST needs a byte position.")
@@ -72,8 +74,9 @@ def _unique(base: str) -> str:
     return f"{path.stem or 'stou'}-{secrets.token_hex(_TOKEN_BYTES)}{path.suffix}"
 
 
-async def abor(_session: Session, _argument: str) -> Reply:
-    """ABOR while nothing runs; during a transfer the session handles it."""
+async def abor(session: Session, _argument: str) -> Reply:
+    """ABOR while nothing runs: a transfer that was prepared by REST is given up. During one the session handles it."""
+    session.restart_offset = 0
     return Reply(226, "Nothing to abort.")
 
 

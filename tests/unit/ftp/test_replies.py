@@ -34,6 +34,7 @@ CODES = {
     "NotEmpty": (550, 550),
     "NotFound": (550, 550),
     "NotSupported": (504, 504),
+    "MetadataFull": (550, 550),
     "Quota": (552, 552),
     "RangeInvalid": (554, 554),
     "StorageFull": (452, 452),

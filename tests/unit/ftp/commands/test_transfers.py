@@ -21,6 +21,16 @@ async def test_rest_of_what_is_no_position_is_501(argument: str) -> None:
         assert await client.codes(f"REST {argument}") == [501]
 
 
+@pytest.mark.parametrize(("line", "code"), [("ABOR", 226), ("REST x", 501)])
+async def test_a_position_ends_with_abor_and_with_a_rest_that_is_refused(line: str, code: int) -> None:
+    async with running_server() as running:
+        client = await running.client()
+        assert (await client.upload("file", b"0123456789")).code == 226
+        assert await client.codes("TYPE I", "REST 5", line) == [200, 350, code]
+        assert (await client.upload("file", b"new")).code == 226
+        assert running.store.contents == {"file": b"new"}
+
+
 @pytest.mark.parametrize("argument", ["0", "5", "5 R 5", str(2**63 - 1)])
 async def test_allo(argument: str) -> None:
     """Dahua's cameras quit on 202."""
