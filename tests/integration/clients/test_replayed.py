@@ -6,6 +6,7 @@ and Explorer of Windows, Total Commander, scanners, cameras). `Quirks` say how a
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
 
@@ -144,6 +145,35 @@ async def test_winscp_sends_its_command_before_it_connects_for_the_data() -> Non
         await _say(client, ("DELE /d/file", 250), ("RMD /d", 250), ("QUIT", 221))
 
 
+async def test_winscp_keeps_times_copies_and_compares_hashes_where_feat_says_so() -> None:
+    quirks = Quirks(connects_late=True)
+    async with running_server(encrypted(client_times=True, hashes=("SHA-256",))) as running:
+        client = await running.client()
+        features = _features(await client.expect(211, "FEAT"))
+        assert {"MFMT", "SITE COPY", "AVBL", "HASH SHA-256*;", "XSHA256"} <= features
+        await _say(client, ("TYPE I", 200), ("MKD /d", 257), ("CWD /d", 250))
+        await _send(client, "STOR file.filepart", quirks)
+        await _say(client, ("RNFR file.filepart", 350), ("RNTO file", 250))
+        assert (await _say(client, ("MFMT 20200913122640 file", 213))).text == "213 Modify=20200913122640; file"
+        await _say(client, ("SITE CPFR file", 350), ("SITE CPTO copy", 250), ("SIZE copy", 213))
+        assert (await _say(client, ("MDTM copy", 213))).text == "213 20200913122640"
+        digest = hashlib.sha256(FILE).hexdigest()
+        await _say(client, ("OPTS HASH SHA-256", 200))
+        assert (await _say(client, ("HASH copy", 213))).text == f"213 SHA-256 0-256000 {digest} copy"
+        assert (await _say(client, ("XSHA256 copy", 250))).text == f"250 {digest}"
+        assert int((await _say(client, ("AVBL /d", 213))).text[4:]) > 0
+
+
+async def test_winscp_goes_on_where_no_times_are_kept() -> None:
+    quirks = Quirks(connects_late=True)
+    async with running_server(encrypted()) as running:
+        client = await running.client()
+        await _send(client, "STOR file", quirks)
+        # Without MFMT in FEAT it tries this form, and takes any refusal.
+        await _say(client, ("MDTM 20200913122640 file", 550), ("SIZE file", 213))
+        assert running.store.contents == {"file": FILE}
+
+
 async def test_winscp_asks_for_resumed_uploads_before_it_resumes_one() -> None:
     quirks = Quirks(connects_late=True)
     async with running_server(encrypted()) as running:
@@ -178,13 +208,17 @@ async def test_cyberduck_uploads_under_another_name_and_renames_over_the_old_fil
         assert "file" in await _fetch(client, "LIST -a /d", quirks)
         await _say(client, ("REST 1000", 350))
         assert await _fetch(client, "RETR /d/file", quirks) == FILE[1000:].decode("latin-1")
-        await _say(client, ("QUIT", 221))
+        # A transfer that was cut goes on by APPE; times are refused here, which is no failure for it.
+        await _send(client, "APPE /d/file", quirks, b"more")
+        assert running.store.contents["d/file"] == FILE + b"more"
+        await _say(client, ("SITE UTIME 20200913122640 /d/file", 504), ("QUIT", 221))
 
 
 async def test_fluentftp_says_noop_while_a_transfer_runs() -> None:
     quirks = Quirks(port="EPSV", resumes=False)
     async with running_server(encrypted()) as running:
         client = await running.greeted()
+        await _say(client, ("HOST localhost", 220))
         await client.start_tls()
         await _say(client, (f"USER {LOGIN}", 331), (f"PASS {PASSWORD}", 230), ("PBSZ 0", 200), ("PROT P", 200))
         client.protected = True
@@ -203,6 +237,15 @@ async def test_fluentftp_says_noop_while_a_transfer_runs() -> None:
         for line in ("LIST -a /d", "LIST /d", "NLST /d", "MLSD /d"):
             assert "file" in await _fetch(client, line, quirks)
         assert (await _say(client, ("MKD /d", 550))).text.count("already exists") == 1
+        await _send(client, "APPE /d/file", quirks, b"more")
+        assert (await _say(client, ("SIZE /d/file", 213))).text == f"213 {len(FILE) + 4}"
+        # Of a tree it takes one listing with headings.
+        await _say(client, ("MKD /d/sub", 257))
+        rows = await _fetch(client, "LIST /d", quirks)
+        for line in ("LIST -R /d", "LIST -aR /d"):
+            assert await _fetch(client, line, quirks) == f"/d:\r\n{rows}\r\n/d/sub:\r\n"
+        assert "file" in (await client.command("STAT -l /d")).text
+        await _say(client, ("CCC", 534), ("PWD", 257), ("RMD /d/sub", 250))
         await _say(client, ("DELE /d/file", 250), ("RMD /d", 250), ("QUIT", 221))
 
 
