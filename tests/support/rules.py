@@ -32,6 +32,7 @@ SKIP_REASONS: tuple[str, ...] = (
     r".* is left out by --clients",
     r"--clients=.*",
     r"none of --clients=\S+ can",
+    r"of the clients that can none is installed: .*",
 )
 """Patterns of the whole reason."""
 

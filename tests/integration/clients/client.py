@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ from typing import ClassVar
 from tests.integration.clients.cells import Cell
 from tests.support.daemon import ROOT, Access
 
-__all__ = ("LANGUAGE_PACKAGES", "Client", "ClientFailed", "Cost", "Operation", "process", "where_is")
+__all__ = ("LANGUAGE_PACKAGES", "Client", "ClientFailed", "Cost", "Operation", "interrupted", "process", "where_is")
 
 LANGUAGE_PACKAGES = Path(os.environ.get("AIOFTPS3_TEST_CLIENTS") or ROOT / "local" / "clients")
 """Where scripts/clients.sh puts what comes from the registries of programming languages."""
@@ -46,12 +47,14 @@ class Cost:
     """Data connections: replies 150."""
     refused: int = 0
     """Replies 4xx and 5xx."""
+    broken: int = 0
+    """Replies 4xx among them: what would have succeeded if nothing had gone wrong on the way."""
     commands: int = 25
 
 
 ONE_TRANSFER = Cost(data=1)
 NO_TRANSFER = Cost()
-ABORTED_AND_THEN_ONE = Cost(data=2, refused=1)
+ABORTED_AND_THEN_ONE = Cost(data=2, refused=1, broken=1)
 """The 426 of the one that was aborted is counted."""
 
 COSTS: Mapping[Operation, Cost] = {
@@ -99,6 +102,8 @@ class Client(ABC):
     """Seconds to which it knows a remote file's time."""
     cannot: ClassVar[Mapping[str, str]] = {}
     """Names of cells that the client itself has nothing for, with the reason."""
+    only_in_clear: ClassVar[Mapping[str, str]] = {}
+    """Names of cells that the client can do without TLS only, with the reason; they are run so."""
     costs: ClassVar[Mapping[Operation, Cost]] = {}
     """Where it takes more than COSTS."""
 
@@ -215,6 +220,11 @@ class Client(ABC):
         return cls.costs.get(operation) or COSTS[operation]
 
     @classmethod
+    def mode_for(cls, cell: Cell) -> str:
+        """The mode that a cell is run in, unless it is about modes."""
+        return "clear" if cell.name in cls.only_in_clear else cls.modes[0]
+
+    @classmethod
     def why_not(cls, cell: Cell) -> str | None:
         """Why the client has nothing for a cell."""
         for mode, name in (("explicit", "explicit TLS"), ("implicit", "implicit TLS"), ("clear", "clear")):
@@ -271,3 +281,39 @@ def process(
     if done.returncode not in accepted:
         raise ClientFailed(f"{arguments[0]} ended with {done.returncode}: {said}")
     return said
+
+
+def interrupted(
+    arguments: Sequence[str | Path],
+    *,
+    home: Path,
+    first: Sequence[str],
+    middle: Callable[[Callable[[], None]], None],
+    then: Sequence[str],
+    environment: Mapping[str, str] | None = None,
+) -> str:
+    """Run a client's program that reads commands; what it printed. Raises ClientFailed when it does not end.
+
+    After the `first` commands `middle` is called with what interrupts the program, as Ctrl-C does; then come the rest.
+    """
+    with subprocess.Popen(
+        [str(argument) for argument in arguments],
+        cwd=home,
+        env={"PATH": os.environ["PATH"], "HOME": str(home), "LC_ALL": "C.UTF-8", **(environment or {})},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    ) as client:
+        try:
+            assert client.stdin is not None
+            client.stdin.write("\n".join([*first, ""]).encode())
+            client.stdin.flush()
+            middle(lambda: client.send_signal(signal.SIGINT))
+            said, _ = client.communicate("\n".join([*then, ""]).encode(), timeout=OPERATION_SECONDS)
+        except subprocess.TimeoutExpired as error:
+            client.kill()
+            raise ClientFailed(f"{arguments[0]} did not end") from error
+        except BaseException:
+            client.kill()
+            raise
+    return said.decode(errors="surrogateescape")

@@ -3,7 +3,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,8 +69,16 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if runs:
         metafunc.parametrize("run", runs, ids=str)
     else:
-        why = f"none of --clients={metafunc.config.getoption('--clients')} can"
+        why = _why_nobody(metafunc.config, cells)
         metafunc.parametrize("run", [pytest.param(None, marks=pytest.mark.skip(reason=why))], ids=["nobody"])
+
+
+def _why_nobody(config: pytest.Config, cells: Sequence[Cell]) -> str:
+    """Why a test is run for no client."""
+    able = [driver.name for driver in _chosen(config) if any(driver.runs(cell) for cell in cells)]
+    if able:
+        return f"of the clients that can none is installed: {', '.join(able)}"
+    return f"none of --clients={config.getoption('--clients')} can"
 
 
 # -- what it stands on ----------------------------------------------------------------------------------------------
@@ -155,7 +163,7 @@ def scene(
     if run.backend == "embedded":
         record_property(CELL, f"{run.driver.name}: {run.cell.name}")
     wanted = request.node.get_closest_marker("cell").kwargs
-    mode = wanted.get("mode") or run.driver.modes[0]
+    mode = wanted.get("mode") or run.driver.mode_for(run.cell)
     in_clear = mode == "clear" and run.cell.name != "refused in clear"
     daemon = stage.daemon(run.backend, "none" if in_clear else "control+data", wanted.get("times", "uploaded"))
     backend = stage.backend(run.backend)

@@ -21,6 +21,9 @@ from tests.support.daemon import ROOT
 
 __all__ = ("CELL", "Matrix", "MatrixPages", "MatrixReporter", "page")
 
+SUITE = "clients/test_matrix.py"
+"""Its tests are those that drive clients."""
+
 CELL = "client and cell"
 """The property of a test's report that names the cell it is."""
 
@@ -93,12 +96,13 @@ _HEAD = """\
 
 Real clients against the whole daemon. Made by the tests:
 
+    ./tests.sh --install-clients
     ./tests.sh tests/integration/clients --clients=all --write-matrix
 
-A normal run of `./tests.sh` drives the clients marked "each run", the nightly one all that are installed;
-`scripts/clients.sh` installs them. What each operation takes on the wire (control connections, data connections,
-refused commands, commands) is compared with limits that the drivers in `tests/integration/clients/drivers` declare: an
-attempt that a client repeats without saying so fails its cell.
+A normal run of `./tests.sh` drives the clients marked "each run", the nightly one all that can be installed. What each
+operation takes on the wire (control connections, data connections, transfers that broke, refused commands, commands) is
+compared with limits that the drivers in `tests/integration/clients/drivers` declare: an attempt that a client repeats
+without saying so fails its cell.
 
 - **ok**: every byte, name and time was compared with what S3 holds.
 - **-**: the client itself cannot; the reasons are below the tables.
@@ -190,6 +194,12 @@ def page(matrix: Matrix) -> str:
             if (why := client.why_not(cell)) is not None:
                 reasons.setdefault(why, []).append(cell.name)
         lines += [f"- {client.name}, {', '.join(names)}: {why}." for why, names in reasons.items()]
+    lines += ["", "## What clients can do in clear text only", ""]
+    for client in CLIENTS:
+        reasons = {}
+        for name, why in client.only_in_clear.items():
+            reasons.setdefault(why, []).append(name)
+        lines += [f"- {client.name}, {', '.join(names)}: {why}." for why, names in reasons.items()]
     return "\n".join(lines) + "\n"
 
 
@@ -214,9 +224,11 @@ class MatrixReporter:
         self._clients = clients
         self._pages = pages
         self._failed: dict[tuple[str, str], bool] = {}
+        self._wanted = False
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Remember a cell's outcome; setup and teardown count as well."""
+        self._wanted = self._wanted or SUITE in report.nodeid
         for name, value in report.user_properties:
             if name == CELL:
                 client, cell = str(value).split(": ", 1)
@@ -233,8 +245,8 @@ class MatrixReporter:
         self._pages.save(matrix)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Say what was left out, when any client was driven."""
-        if not self._failed:
+        """Say what was left out, when any client was driven or was to be."""
+        if not self._wanted:
             return
         terminalreporter.section("FTP clients")
         for line in self._left_out():
@@ -242,7 +254,7 @@ class MatrixReporter:
 
     def _left_out(self) -> Iterator[str]:
         driven = {client for client, _ in self._failed}
-        yield f"driven: {', '.join(client.name for client in CLIENTS if client.name in driven)}"
+        yield f"driven: {', '.join(client.name for client in CLIENTS if client.name in driven) or 'none'}"
         wanted = chosen(self._clients)
         for client in wanted:
             if (missing := client.missing()) is not None:

@@ -30,7 +30,7 @@ LOG = """\
 
 def test_the_log_tells_connections_commands_and_replies() -> None:
     traffic = Traffic.of(LOG)
-    assert traffic.cost == Cost(control=2, data=2, refused=1, commands=2)
+    assert traffic.cost == Cost(control=2, data=2, refused=1, broken=1, commands=2)
     assert traffic.closed == traffic.control
     assert traffic.commands == [("STOR", "a file")] * 2
     assert traffic.data_tls == ["resumed", "new"]
@@ -39,10 +39,11 @@ def test_the_log_tells_connections_commands_and_replies() -> None:
 @pytest.mark.parametrize(
     "limit",
     [
-        Cost(control=1, data=2, refused=1),
-        Cost(control=2, data=1, refused=1),
-        Cost(control=2, data=2, refused=0),
-        Cost(control=2, data=2, refused=1, commands=1),
+        Cost(control=1, data=2, refused=1, broken=1),
+        Cost(control=2, data=1, refused=1, broken=1),
+        Cost(control=2, data=2, refused=0, broken=1),
+        Cost(control=2, data=2, refused=1, broken=0),
+        Cost(control=2, data=2, refused=1, broken=1, commands=1),
     ],
 )
 def test_an_attempt_that_a_client_hides_by_another_one_is_seen(limit: Cost) -> None:
@@ -70,4 +71,6 @@ def test_a_run_with_few_clients_takes_nothing_from_the_matrix(tmp_path: Path) ->
 def test_drivers_speak_only_of_cells_that_there_are(driver: type[Client]) -> None:
     known = {cell.name for cell in CELLS} | {cell.column for cell in CELLS}
     assert set(driver.cannot) <= known
+    assert set(driver.only_in_clear) <= known - set(driver.cannot)
+    assert "clear" in driver.modes or not driver.only_in_clear
     assert {client.name for client in CLIENTS if client.name == driver.name} == {driver.name}

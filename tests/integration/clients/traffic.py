@@ -62,6 +62,7 @@ class Traffic:
             control=self.control,
             data=sum(code == 150 for code, _ in self.replies),
             refused=sum(code >= 400 for code, _ in self.replies),
+            broken=sum(400 <= code < 500 for code, _ in self.replies),
             commands=len(self.commands),
         )
 
@@ -72,6 +73,7 @@ class Traffic:
             cost.control <= limit.control
             and cost.data <= limit.data
             and cost.refused <= limit.refused
+            and cost.broken <= limit.broken
             and cost.commands <= limit.commands
         )
         assert within, f"it took {cost}, the limit is {limit}:\n{self}"

@@ -26,7 +26,7 @@ class Curl(Client):
         "mirror up again": "it knows single files only",
         "mirror down again": "it knows single files only",
     }
-    costs = {"abort_get": Cost(control=2, data=2, refused=1)}  # after a range it connects anew
+    costs = {"abort_get": Cost(control=2, data=2, refused=1, broken=1)}  # after a range it connects anew
 
     @classmethod
     def missing(cls) -> str | None:

@@ -27,7 +27,7 @@ class Lftp(Client):
         # It sets the time of what it has sent, with SITE UTIME where FEAT has nothing better; 504 is fine for it.
         "put": Cost(data=1, refused=1),
         "resume_put": Cost(data=1, refused=1),
-        "abort_put": Cost(data=2, refused=2),
+        "abort_put": Cost(data=2, refused=2, broken=1),
         "session": Cost(data=7, refused=3, commands=60),
         "put_several": Cost(control=5, data=5, refused=5, commands=90),
         # It makes all directories on the way, also those that are there, and sets four times.

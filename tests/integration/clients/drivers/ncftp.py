@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
-from tests.integration.clients.client import Client, ClientFailed, Cost, process, where_is
+from tests.integration.clients.client import Client, ClientFailed, Cost, interrupted, process, where_is
 from tests.support.daemon import HOST
 
 __all__ = ("Ncftp",)
+
+_CHUNK = bytes(1024 * 1024)
+_CHUNKS = 1000
+"""Far more than goes through while it is being interrupted."""
 
 _REFUSED = re.compile(r"^.*(?:[Ff]ailed|[Cc]ould not|[Cc]annot|[Nn]o such|Usage:).*$", re.MULTILINE)
 
@@ -27,17 +33,14 @@ class Ncftp(Client):
     name = "ncftp"
     source = "Debian ncftp"
     modes = ("clear",)
-    cannot = {
-        "abort get": "its programs end when they are interrupted",
-        "abort put": "its programs end when they are interrupted",
-        "mirror up again": "it compares nothing",
-    }
+    cannot = {"mirror up again": "it compares nothing"}
     costs = {
         # It looks by MLST and SIZE what is there first, and tries SITE UTIME and MDTM for the time afterwards.
         "put": Cost(data=1, refused=4),
         "put_time": Cost(data=1, refused=4),
         "resume_put": Cost(data=1, refused=1),  # MDTM with a time
         "append": Cost(data=1, refused=1),
+        "abort_put": Cost(data=2, refused=5, broken=1),
         "put_several": Cost(control=5, data=5, refused=20, commands=75),
         "make_directory": Cost(refused=1),
         "mirror_up": Cost(data=4, refused=3, commands=40),
@@ -61,9 +64,12 @@ class Ncftp(Client):
         """Its settings: it looks for them where /etc/passwd says, not where HOME does."""
         return {"NCFTPDIR": str(self.home)}
 
+    @property
+    def _opening(self) -> str:
+        return f"open -u {self.access.login} -p {self.access.password} -P {self.access.port} {HOST}"
+
     def _shell(self, *commands: str) -> str:
-        opening = f"open -u {self.access.login} -p {self.access.password} -P {self.access.port} {HOST}"
-        script = "\n".join([opening, *commands, "bye", ""])
+        script = "\n".join([self._opening, *commands, "bye", ""])
         said = process(["ncftp"], home=self.home, stdin=script, environment=self._environment, accepted=range(256))
         _, logged_in, said = said.partition("Logged in to")
         if not logged_in:
@@ -113,6 +119,48 @@ class Ncftp(Client):
 
     def delete(self, path: str) -> None:
         self._shell(f"rm {_quoted(path)}")
+
+    def abort_get(self, remote: str, after: str, local: Path) -> None:
+        pipe = self._pipe()
+
+        def middle(interrupt: Callable[[], None]) -> None:
+            with pipe.open("rb", buffering=0) as held:
+                held.read(1000)
+                interrupt()
+                while held.read(len(_CHUNK)):
+                    pass
+
+        self._interrupted(f"get -f -z {_quoted(remote)} {pipe}", middle, f"get -f -z {_quoted(after)} {_quoted(local)}")
+
+    def abort_put(self, local: Path, remote: str, after: Path, after_remote: str) -> None:
+        pipe = self._pipe()
+
+        def middle(interrupt: Callable[[], None]) -> None:
+            with pipe.open("wb", buffering=0) as held, contextlib.suppress(BrokenPipeError):
+                held.write(_CHUNK)
+                interrupt()
+                for _ in range(_CHUNKS):  # it looks for interruptions between what it reads
+                    held.write(_CHUNK)
+
+        self._interrupted(f"put -f -z {pipe} {_quoted(remote)}", middle, f"put -f -z {_quoted(after)} {after_remote}")
+
+    def _pipe(self) -> Path:
+        pipe = self.home / "pipe"
+        os.mkfifo(pipe)
+        return pipe
+
+    def _interrupted(self, first: str, middle: Callable[[Callable[[], None]], None], then: str) -> None:
+        """Ctrl-C while the first command is in its middle: its local end is a pipe that we hold."""
+        said = interrupted(
+            ["ncftp"],
+            home=self.home,
+            first=[self._opening, first],
+            middle=middle,
+            then=[then, "bye"],
+            environment=self._environment,
+        )
+        if "aborted by local user" not in said:
+            raise ClientFailed(said)
 
     def get_time(self, remote: str, local: Path) -> float:
         self.get(remote, local)

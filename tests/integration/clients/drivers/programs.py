@@ -179,7 +179,7 @@ class FtpNpm(_Npm):
     modes = ("explicit", "clear")
     cannot = {
         **NO_TREES,
-        **NO_ABORT,
+        **dict.fromkeys(("abort get", "abort put"), "its call for it waits for the end of the transfer"),
         "implicit TLS": "its implicit mode goes on with the socket below its TLS, and times out",
         "name: blank first": "it cuts blanks off the fronts of names in LIST",
         **dict.fromkeys(("name: emoji", "name: NFC", "name: NFD"), "it reads listings as Latin-1"),
@@ -213,13 +213,10 @@ class NetFtp(_Program):
     name = "Net::FTP"
     source = "Debian perl and libio-socket-ssl-perl"
     resumes = "none"
-    cannot = {
-        **NO_TREES,
-        **dict.fromkeys(
-            ("abort get", "abort put"),
-            "aborting, it sends Telnet's signals in clear into its encrypted control connection",
-        ),
-    }
+    only_in_clear = dict.fromkeys(
+        ("abort get", "abort put"),
+        "aborting, it sends Telnet's signals in clear, also into an encrypted control connection",
+    )
 
     @classmethod
     def missing(cls) -> str | None:

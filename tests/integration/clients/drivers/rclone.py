@@ -13,6 +13,8 @@ from tests.support.daemon import HOST
 
 __all__ = ("Rclone",)
 
+_HEAD_BYTES = 1000
+
 
 def _program() -> str | None:
     return shutil.which(LANGUAGE_PACKAGES / "rclone" / "bin" / "rclone") or shutil.which("rclone")
@@ -27,8 +29,7 @@ class Rclone(Client):
     cannot = {
         "append": "it has no command for it",
         "resume put": "it always sends whole files",
-        "abort get": "it has no command to stop a transfer and go on",
-        "abort put": "it has no command to stop a transfer and go on",
+        "abort put": "it has no command to stop an upload and go on",
         "name: blank last": "it writes the blank as another character by itself (U+2420)",
     }
 
@@ -39,6 +40,7 @@ class Rclone(Client):
         "rename": Cost(control=2, refused=2, commands=30),
         "make_directory": Cost(refused=2),
         "resume_get": Cost(data=2),
+        "abort_get": Cost(data=3, refused=1, broken=1),  # it lists the directory first
         "mirror_up": Cost(control=4, data=10, refused=2, commands=90),
         "mirror_down": Cost(control=4, data=10, commands=60),
         "session": Cost(control=3, data=9, refused=2, commands=90),
@@ -85,6 +87,13 @@ class Rclone(Client):
         rest = self._rclone("cat", "--offset", str(local.stat().st_size), f":ftp:{remote}")
         with local.open("ab") as file:
             file.write(rest.encode(errors="surrogateescape"))
+
+    def abort_get(self, remote: str, after: str, local: Path) -> None:
+        """It reads the beginnings of all files of a directory, and ends the transfers of those that are longer."""
+        (directory,) = {path.rpartition("/")[0] for path in (remote, after)}
+        one_after_the_other = ("--transfers=1", "--checkers=1")
+        heads = self._rclone("cat", "--count", str(_HEAD_BYTES), *one_after_the_other, f":ftp:{directory}")
+        local.write_bytes(heads.encode(errors="surrogateescape")[_HEAD_BYTES:])
 
     def rename(self, old: str, new: str) -> None:
         self._rclone("moveto", f":ftp:{old}", f":ftp:{new}")
