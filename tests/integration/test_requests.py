@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ftplib
+import hashlib
 import io
 import math
 from collections.abc import Callable, Iterator
@@ -165,10 +166,21 @@ def test_a_listing_of_directories_is_one_request_a_page(
         ("AVBL", lambda session, folder: session.sendcmd(f"AVBL /{folder}"), ["ListObjectsV2"]),
         ("STAT of a directory", lambda session, folder: session.sendcmd(f"STAT /{folder}"), ["ListObjectsV2"]),
         ("LIST -la", lambda session, folder: _listed(session, "LIST -la", f"/{folder}"), ["ListObjectsV2"]),
+        ("MLST of a file", lambda session, folder: session.sendcmd(f"MLST {folder}/file"), ["HeadObject"]),
+        (
+            "MLST of a directory",
+            lambda session, folder: session.sendcmd(f"MLST /{folder}"),
+            ["HeadObject", "ListObjectsV2"],
+        ),
+        (
+            "STAT of a file",
+            lambda session, folder: session.sendcmd(f"STAT {folder}/file"),
+            ["ListObjectsV2", "HeadObject"],
+        ),
         ("LIST -d", lambda session, folder: _listed(session, "LIST -d", f"{folder}/file"), ["HeadObject"]),
     ],
 )
-def test_a_question_is_one_request(
+def test_a_question_is_one_request_and_of_what_may_be_either_two(
     session: ftplib.FTP_TLS,
     embedded: EmbeddedBackend,
     folder: str,
@@ -242,17 +254,52 @@ def test_removing_a_tree_is_two_requests_a_page(
 
 def test_what_asks_s3_nothing(session: ftplib.FTP_TLS, embedded: EmbeddedBackend, folder: str) -> None:
     for command in (
-        "AVBL",
-        "ACCT x",
-        "LANG EN",
-        "STAT",
-        "SITE HELP",
-        f"SITE CHMOD 644 {folder}/file",
-        "TYPE A",
-        "HELP",
+        *("AVBL", "ACCT x", "LANG EN", "STAT", "SITE HELP", f"SITE CHMOD 644 {folder}/file", "HELP", "NOOP", "SYST"),
+        *("FEAT", "CLNT x", "OPTS UTF8 ON", "OPTS MLST size;", "OPTS HASH SHA-256", "OPTS REST STOR", "CDUP", "ABOR"),
+        *("TYPE A", "MODE S", "STRU F", "ALLO 5", "PASV", "EPSV", "PBSZ 0", "PROT P"),
     ):
         session.voidcmd(command)
+    session.sendcmd("REST 5")
+    # HOST comes before the login; these are refused in TLS, and these are off.
+    for command in (
+        "HOST x",
+        "CCC",
+        "REIN",
+        "PORT 127,0,0,1,4,1",
+        "EPRT |1|127.0.0.1|1025|",
+        "MFMT x",
+        "MFF x",
+        "SMNT x",
+    ):
+        with pytest.raises(ftplib.error_perm):
+            session.voidcmd(command)
     assert embedded.operations() == []
+
+
+@pytest.mark.parametrize("command", ["HASH", "XSHA256"])
+def test_a_hash_is_one_request(session: ftplib.FTP_TLS, embedded: EmbeddedBackend, folder: str, command: str) -> None:
+    store(session, f"{folder}/file", b"1")
+    embedded.clear_requests()
+    assert hashlib.sha256(b"1").hexdigest() in session.sendcmd(f"{command} {folder}/file")
+    assert embedded.operations() == ["HeadObject"]
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        ("copy", ["ListObjectsV2", "CopyObject"]),
+        ("dir/copy", ["ListObjectsV2", "ListObjectsV2", "CopyObject"]),
+    ],
+)
+def test_copying_a_file_is_two_or_three_requests(
+    session: ftplib.FTP_TLS, embedded: EmbeddedBackend, folder: str, target: str, expected: list[str]
+) -> None:
+    embedded.put_many([f"{folder}/dir/another"])
+    embedded.put(f"{folder}/file", b"1")
+    session.sendcmd(f"SITE CPFR {folder}/file")
+    session.voidcmd(f"SITE CPTO {folder}/{target}")
+    assert embedded.operations() == expected
+    assert embedded.read(f"{folder}/{target}") == b"1"
 
 
 def test_storing_a_file_under_another_name_and_renaming_it_is_four_requests(
