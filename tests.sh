@@ -13,6 +13,9 @@
 # property tests each time, and with all FTP clients of docs/clients.md. A failing trial names its seed:
 #   ./tests.sh tests/faults/test_trials.py --seed 20412345
 #
+# ./tests.sh --install-clients installs the FTP clients of the nightly run, tells which cannot be had, and runs nothing:
+#   ./tests.sh tests/integration/clients --clients=all
+#
 # With other arguments it only runs pytest with them:  ./tests.sh tests/unit -k sigv4
 #   No static checks, no other Pythons, and no MinIO except one that already runs (./minio-start.sh).
 #
@@ -29,10 +32,11 @@
 set -euo pipefail
 
 nightly=no
+only_clients=no
 case "${1:-}" in
-  --nightly)
-    [ $# -eq 1 ] || { echo "--nightly takes no other arguments" >&2; exit 2; }
-    nightly=yes
+  --nightly | --install-clients)
+    [ $# -eq 1 ] || { echo "$1 takes no other arguments" >&2; exit 2; }
+    if [ "$1" = --nightly ]; then nightly=yes; else only_clients=yes; fi
     shift
     ;;
   # --help is ours only when it stands alone: pytest has one too.
@@ -240,6 +244,13 @@ if [ $# -gt 0 ]; then
   status=0
   .venv/bin/python -m pytest "$@" || status=$?
   exit "$status"
+fi
+
+if [ "$only_clients" = yes ]; then
+  make_venv "$root/.venv" "$python" "[dev]"
+  install_ftp_clients nightly
+  say_what_is_missing
+  exit
 fi
 
 install_clients

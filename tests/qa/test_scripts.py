@@ -292,6 +292,16 @@ def _with_clients(checkout: Path, script: str) -> str:
     return ran.stdout
 
 
+def test_one_package_that_cannot_be_had_keeps_no_other_away(checkout: Path) -> None:
+    pretended = """
+      id() { echo 0; }; dpkg-query() { return 1; }
+      apt-get() { case "$*" in *none*) return 1 ;; install*) echo "installed: $*" ;; esac; }
+    """
+    said = _with_clients(checkout, f'{pretended} install_packages one none two; cat "$clients_log"')
+    assert [name for name in ("one", "none", "two") if f"--no-install-recommends {name}\n" in said] == ["one", "two"]
+    assert "none: apt-get cannot install it" in said
+
+
 def test_a_client_whose_compiler_is_not_installed_is_named(checkout: Path) -> None:
     said = _with_clients(checkout, 'make_client rust "" build_rust no-such-compiler')
     assert "no-such-compiler is not installed" in said
@@ -484,6 +494,15 @@ def test_the_nightly_run_is_longer_and_runs_one_test_at_a_time(checkout: Path, p
     assert "--numprocesses=0 " in run
     assert "--trials 1000 --fuzz-lines 100000 --first-seed " in run
     assert run.endswith("--clients all")
+
+
+def test_clients_can_be_installed_alone_and_what_cannot_be_had_is_named(checkout: Path, place: Path) -> None:
+    pretended = Pretended(checkout, place)
+    code, lines = pretended.run("--install-clients")
+    assert code == 0
+    assert _where(lines, "npm is not installed")
+    assert not (place / "runs").exists()
+    assert pretended.run("--install-clients", "more")[0] == 2
 
 
 @pytest.mark.parametrize(
