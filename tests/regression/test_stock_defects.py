@@ -296,6 +296,7 @@ DEFECTS = (
         (
             "unit/ftp/test_dispatcher.py::test_a_client_that_hangs_up_is_no_error",
             "unit/ftp/test_dispatcher.py::test_a_client_that_hangs_up_in_the_middle_leaves_no_exception_behind",
+            "unit/ftp/test_data.py::test_an_opening_that_is_cancelled_anywhere_leaves_nothing_and_says_nothing",
         ),
     ),
     Defect(

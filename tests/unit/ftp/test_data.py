@@ -652,7 +652,7 @@ async def test_a_client_that_ends_its_direction_in_the_handshake_is_lost_at_once
 async def test_an_opening_that_is_cancelled_anywhere_leaves_nothing_and_says_nothing(
     kind: ssl.TLSVersion | None, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A client that asks for another port right behind its connection makes the server give up the first."""
+    """D44: a client that asks for another port right behind its connection makes the server give up the first."""
     loop = asyncio.get_running_loop()
     context = None if kind is None else server_context()
     for turns in range(1, 8):
