@@ -35,8 +35,8 @@ class Gftp(Client):
         "resume get": "its text mode has no command for it",
         "resume put": "its text mode has no command for it",
         "append": "it has no command for it",
-        "abort get": "its text mode ends when it is interrupted",
-        "abort put": "its text mode ends when it is interrupted",
+        "abort get": "its text mode cannot be interrupted",
+        "abort put": "its text mode cannot be interrupted",
         "mirror up again": "it compares nothing",
         "mirror down again": "it compares nothing",
         "time up": "it sends no times",
@@ -120,8 +120,8 @@ class Gvfs(Client):
     cannot = {
         "resume get": "it has no command for it",
         "resume put": "it has no command for it",
-        "abort get": "its commands end when they are interrupted",
-        "abort put": "its commands end when they are interrupted",
+        "abort get": "interrupted, it leaves its control connection, too",
+        "abort put": "it ends an interrupted upload as it ends a whole one, by close_notify and without ABOR",
         **dict.fromkeys(("mirror up", "mirror down", "mirror up again", "mirror down again"), "gio copies no trees"),
         "time up": "it sends no times",
     }
