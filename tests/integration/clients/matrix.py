@@ -115,10 +115,10 @@ needs `AIOFTPS3_REQUIRE_TLS=none`; clients without TLS are tested so. "data resu
 connections resume an earlier [TLS session](#tls-sessions), in a session of several uploads, a listing and several
 downloads over TLS 1.3.
 
-Clients that do not run where the tests do are replayed (`tests/integration/clients/test_replayed.py`): sessions with what
-they send, in their order, and with the replies that they insist on, made from their sources or from reports about them.
-They are WinSCP, Cyberduck, FluentFTP, .NET's FtpWebRequest, Windows' ftp.exe and Explorer, Total Commander and FlashFXP,
-scanners and cameras.
+Clients that do not run where the tests do are replayed (`tests/integration/clients/test_replayed.py`): sessions with
+what they send, in their order, and with the replies that they insist on, made from their sources or from reports about
+them. They are WinSCP, Cyberduck, FluentFTP, .NET's FtpWebRequest, Windows' ftp.exe and Explorer, Total Commander and
+FlashFXP, scanners and cameras.
 """
 
 _TLS_SESSIONS = """\
