@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import Self
 
 from aioftps3.certificates import make_self_signed
-from bench.processes import HOST, LOWEST_PORT, BenchError, Process, free_port, free_range
+from bench.processes import HOST, LOWEST_PORT, ROOT, BenchError, Process, free_port, free_range
 from bench.programs import Programs
 
 __all__ = (
@@ -58,6 +59,9 @@ DATA_PORTS = 400
 """Passive ports for the servers that want a range: more than there are transfers at once."""
 
 MAX_SESSIONS = 20_000
+
+_IMAGE_MALLOC = re.compile(r"^\s+((?:MALLOC|GLIBC)_\w+)=(\S+)", re.MULTILINE)
+"""What the Dockerfile sets for glibc's malloc."""
 
 DISK_RESERVE_BYTES = 4 * 1024**3
 """Left free on the disk whatever is measured."""
@@ -257,8 +261,9 @@ class Lab:
     # -- gateways ---------------------------------------------------------------------------------------------------
 
     def aioftps3(self, store: Store) -> Gateway:
-        """The daemon of this checkout."""
+        """The daemon of this checkout, with malloc as the image sets it."""
         environment = {
+            **dict(_IMAGE_MALLOC.findall((ROOT / "Dockerfile").read_text(encoding="utf-8"))),
             "AWS_ACCESS_KEY_ID": ACCESS_KEY,
             "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
             "AWS_S3_BUCKET_NAME": BUCKET,

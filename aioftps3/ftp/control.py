@@ -90,6 +90,7 @@ class ControlChannel:
                 data = await (self._reader.read(_READ_BYTES) if self._tls is None else self._tls.read())
             except OSError as error:  # also ssl.SSLError, and what an unreachable client is to the kernel
                 self._ended = True
+                error.__traceback__ = None  # see `close`
                 raise ControlLost(str(error)) from error
             if not data:
                 self._ended = True
@@ -150,5 +151,7 @@ class ControlChannel:
                     pass
                 self._writer.close()
                 await self._writer.wait_closed()
-        except (OSError, TimeoutError):
+        except (OSError, TimeoutError) as error:
+            # asyncio's reader keeps the error of its connection: its frames would keep the whole session.
+            error.__traceback__ = None
             self.abort()

@@ -30,8 +30,9 @@ __all__ = ("DataConnection", "DataLost", "DataStalled", "StreamEnd")
 _LEAST_AHEAD_BYTES = 16 * 1024
 """Taken although as much as may be held is held, because a socket that is not paused has to be read."""
 
-_SURELY_DATA_BYTES = 64 * 1024
-"""When more than this waits to be decrypted, there is data among it: TLS's own messages are smaller than a record."""
+_SURELY_DATA_BYTES = 32 * 1024
+"""When more than this waits to be decrypted, there is data among it: TLS's own messages are smaller than a record, and
+those that a client sends in a row fit into two."""
 
 _LOOK_AHEAD_BYTES = 16 * 1024
 """Bytes decrypted to find out whether there are any: a TLS record's most."""
@@ -70,6 +71,7 @@ class DataConnection(asyncio.BufferedProtocol):
     def __init__(self, tls: TlsEngine | None, *, stall_timeout: float) -> None:
         self._tls = tls
         self._codec = ClearText() if tls is None else tls
+        self._resumed = False
         self._receiving = Pace(stall_timeout, lambda: self.bytes_received, DataStalled)
         self._sending = Pace(stall_timeout, lambda: self.bytes_sent - self._unsent(), DataStalled)
         self._loop = asyncio.get_running_loop()
@@ -158,6 +160,8 @@ class DataConnection(asyncio.BufferedProtocol):
         return True  # what is left to send, and the answer to close_notify, still go out
 
     def connection_lost(self, exc: Exception | None) -> None:
+        if exc is not None:
+            exc.__traceback__ = None  # its frames lead back to who wrote to this connection
         self._error = self._error or exc
         for pace in (self._receiving, self._sending):
             pace.stop()
@@ -174,6 +178,9 @@ class DataConnection(asyncio.BufferedProtocol):
         self._wake(self._writer_waiter)
         if self._on_lost is not None and (self._sends or self._end is StreamEnd.LOST):
             self._on_lost()
+        # All has been read. Who still refers to this connection, be it garbage that waits to be collected, does not
+        # keep the memory of its TLS.
+        self._tls, self._codec = None, ClearText()
 
     def pause_writing(self) -> None:
         self._writing_paused = True
@@ -201,7 +208,7 @@ class DataConnection(asyncio.BufferedProtocol):
     @property
     def resumed(self) -> bool:
         """Whether the TLS handshake resumed the session of the control connection; False in clear text."""
-        return self._codec.resumed
+        return self._resumed
 
     def on_lost(self, callback: Callable[[], None] | None) -> None:
         """Have ``callback`` called, from the loop, when the connection is lost: for who waits for something else.
@@ -473,6 +480,7 @@ class DataConnection(asyncio.BufferedProtocol):
         self._flush()
         self._acknowledge_quickly()
         if done:
+            self._resumed = self._tls.resumed
             handshake.set_result(None)
 
     def _acknowledge_quickly(self) -> None:

@@ -240,6 +240,8 @@ class Dispatcher:
             raise
         finally:
             self._tell_cut(command, line, transfer, cause)
+            if self._session.transfer is not None:
+                self._session.transfer.failure = None  # it refers to the frames that refer to it
             self._session.transfer = None
             self._session.set_listener(None)  # a transfer that failed before it took its port has no use for it later
             self._session.restart_offset = 0

@@ -16,8 +16,9 @@ millisecond and a half; and the most that is held for somebody who does not want
 TURN_BYTES = 4 * 1024 * 1024
 """Bytes taken in one turn of the loop from all sockets together, as far as the least for each allows."""
 
-LEAST_RECEIVE_BYTES = 128 * 1024
-"""Taken from each of many; with less, the work for each piece costs more than its bytes."""
+LEAST_RECEIVE_BYTES = 64 * 1024
+"""Taken from each of many. With twice as much, fifty uploads need 2 % less CPU, and hold up the loop for half as long
+again (measured)."""
 
 
 class ReceiveBuffer(threading.local):

@@ -151,7 +151,6 @@ class ClearText:
 
     close_notify_received = False
     inside_record = False
-    resumed = False
 
     def __init__(self) -> None:
         self._incoming = ssl.MemoryBIO()  # the standard library's queue of bytes that are written and read in pieces

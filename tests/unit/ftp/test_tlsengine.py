@@ -208,4 +208,3 @@ def test_clear_text_comes_out_as_it_went_in() -> None:
     assert clear.end() == clear.to_send() == b""
     assert not (clear.close_notify_received)
     assert not (clear.inside_record)
-    assert not clear.resumed
