@@ -66,6 +66,8 @@ async def transfer(running: Running, how: str) -> None:
 @pytest.mark.usefixtures("_without_the_collector")
 async def test_the_memory_of_ended_sessions_is_free_before_the_collector_comes(kind: str, how: str) -> None:
     """Their TLS holds as much as was received at once, which the collector does not know: it waits for many objects."""
+    # What tests before this one keep, for their reports or in objects of their own, is no matter here.
+    kept = left()
     async with serving(kind) as running:
         running.store.seed("there", bytes(FILE_BYTES))
         before = open_sockets()
@@ -73,4 +75,4 @@ async def test_the_memory_of_ended_sessions_is_free_before_the_collector_comes(k
             await transfer(running, how)
         running.wires.clear()
         await until(lambda: running.server.sessions == 0 and open_sockets() <= before)
-        await until(lambda: left() == 0)
+        await until(lambda: left() <= kept)
