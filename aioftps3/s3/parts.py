@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 MIB = 1024 * 1024
 
 PART_BYTES = 8 * MIB
-"""Larger parts are not faster (measured) and take more memory."""
+"""The first parts: many uploads at once share the memory, and most files are small."""
 
 LARGEST_PART_BYTES = 5 * 1024 * MIB
 """S3's maximum."""
@@ -25,13 +25,21 @@ PARTS = 10_000
 BUDGET_SHARE = 4
 """A part is never larger than this fraction of the budget, so that several parts can always be under way."""
 
+EARLY_PARTS = 4
+"""A stream that goes on after so many parts (32 MiB) is a large file, and its parts double at once, ahead of their time:
+in parts of 16 MiB a GiB takes 6 % less CPU and time than in parts of 8 MiB (measured with MinIO). When memory is short
+they are sent as if they had not."""
+
+EARLY_BUDGET_SHARE = 16
+"""They do so if the budget has so many parts of twice the size."""
+
 FASTEST_STEP = 64
 """Parts of one size before the next size, where parts may become 5 GiB: 8 MiB have doubled to that after 640 parts, and
 the others make it 46.2 TiB in all, which is 50 TB."""
 
 SLOWEST_STEP = 500
 """The same where memory is short. Such an upload cannot reach S3's limit anyway, and small parts leave room for others:
-they are 8 MiB up to 3.9 GiB."""
+with the default budget they are 16 MiB up to 7.9 GiB."""
 
 SLACK_SHARE = 128
 """This fraction of the largest object may be lost to parts that are sent before they are full. With the default budget
@@ -46,6 +54,8 @@ class PartPlan:
     largest: int
     step: int
     """So many parts have one size; then it doubles."""
+    early: int
+    """So many have the first size, if that is fewer: all sizes after them come that much ahead of their time."""
     slack: int = 0
     """Bytes that all parts but the last together may have less than planned."""
     parts: int = PARTS
@@ -53,16 +63,18 @@ class PartPlan:
 
     def size(self, number: int) -> int:
         """Give the size of a part; numbers begin with 1."""
-        return min(self.first << (number - 1) // self.step, self.largest)
+        doublings = 0 if number <= self.early else 1 + (number - 1 - self.early) // self.step
+        return min(self.first << doublings, self.largest)
 
     def least(self, number: int, lost: int = 0) -> int:
-        """Give the bytes from which on a part may be sent when memory is short: half of its size, or S3's minimum.
+        """Give the bytes from which on a part may be sent when memory is short: S3's minimum, or half of the size that
+        it would have if none came early.
 
         `lost` is how many bytes the parts before it had less than planned. When that is as much as the plan allows,
         parts are sent full only.
         """
-        size = self.size(number)
-        return max(min(size, LEAST_PART_BYTES), size // 2, size - max(self.slack - lost, 0))
+        in_time = min(self.first << (number - 1) // self.step, self.largest)
+        return max(min(in_time, LEAST_PART_BYTES), in_time // 2, self.size(number) - max(self.slack - lost, 0))
 
     @property
     def capacity(self) -> int:
@@ -71,10 +83,10 @@ class PartPlan:
 
     @property
     def _full(self) -> int:
-        total, number, size = 0, 0, self.first
+        total, number, size, step = 0, 0, self.first, self.early
         while number < self.parts and size < self.largest:
-            count = min(self.step, self.parts - number)
-            total, number, size = total + count * size, number + count, size * 2
+            count = min(step, self.parts - number)
+            total, number, size, step = total + count * size, number + count, size * 2, self.step
         return total + (self.parts - number) * self.largest
 
 
@@ -93,14 +105,15 @@ def plan_parts(
     if equal_parts:
         needed = -(-(expected_size or 0) // parts)
         first = largest = max(wanted, min(-(-needed // MIB) * MIB, largest))
-        return PartPlan(first, largest, step, parts=parts)
-    plan = _with_slack(PartPlan(first, largest, step, parts=parts), expected_size)
+        return PartPlan(first, largest, step, step, parts=parts)
+    early = EARLY_PARTS if wanted * 2 * EARLY_BUDGET_SHARE <= budget else step
+    plan = _with_slack(PartPlan(first, largest, step, early, parts=parts), expected_size)
     while expected_size is not None and plan.capacity < expected_size and plan.first < largest:
-        plan = _with_slack(PartPlan(min(plan.first * 2, largest), largest, step, parts=parts), expected_size)
+        plan = _with_slack(PartPlan(min(plan.first * 2, largest), largest, step, early, parts=parts), expected_size)
     return plan
 
 
 def _with_slack(plan: PartPlan, expected_size: int | None) -> PartPlan:
-    """Where every byte of the capacity is needed, none can be lost."""
-    spare = plan.capacity - (expected_size or 0)
-    return replace(plan, slack=max(0, min(plan.capacity // SLACK_SHARE, spare)))
+    """Where every byte is needed, none can be lost. What parts that come early add may be lost again."""
+    full, in_time = plan.capacity, replace(plan, early=plan.step).capacity
+    return replace(plan, slack=max(0, min(full - in_time + in_time // SLACK_SHARE, full - (expected_size or 0))))

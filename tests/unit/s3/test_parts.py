@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from aioftps3.s3.parts import LARGEST_PART_BYTES, MIB, PARTS, plan_parts
+from aioftps3.s3.parts import EARLY_PARTS, LARGEST_PART_BYTES, MIB, PARTS, plan_parts
 
 GIB = 1024 * MIB
 TIB = 1024 * GIB
@@ -22,7 +22,14 @@ def shown(size: int) -> str:
 
 def test_parts_begin_with_8_mib_and_double_up_to_a_quarter_of_the_budget() -> None:
     plan = plan_parts(8 * MIB, 256 * MIB)
-    assert [plan.size(number) // MIB for number in (1, 500, 501, 1000, 1001, 1501, PARTS)] == [8, 8, 16, 16, 32, 64, 64]
+    sizes = {1: 8, 4: 8, 5: 16, 504: 16, 505: 32, 1004: 32, 1005: 64, PARTS: 64}
+    assert {number: plan.size(number) // MIB for number in sizes} == sizes
+
+
+@pytest.mark.parametrize(("first", "budget"), [(8 * MIB, 256 * MIB - 1), (16 * MIB, 256 * MIB), (8 * MIB, 64 * MIB)])
+def test_parts_do_not_double_early_where_the_budget_would_not_hold_sixteen_of_them(first: int, budget: int) -> None:
+    plan = plan_parts(first, budget)
+    assert [plan.size(number) // first for number in (1, 500, 501)] == [1, 1, min(2, plan.largest // first)]
 
 
 def test_a_stream_of_unknown_length_reaches_50_tb_if_memory_allows() -> None:
@@ -52,7 +59,7 @@ def test_the_table_of_large_files_in_the_documentation_is_true() -> None:
     for budget in (256 * MIB, GIB, 4 * GIB, 20 * GIB):
         plan = plan_parts(8 * MIB, budget)
         steps = [number for number in range(1, PARTS) if plan.size(number + 1) > plan.size(number)]
-        assert steps == [plan.step * number for number in range(1, len(steps) + 1)]
+        assert steps == [EARLY_PARTS + plan.step * number for number in range(len(steps))]
         told = plan_parts(8 * MIB, budget, expected_size=PARTS * plan.largest)
         expected.append(
             (shown(budget), shown(plan.largest), f"{plan.step}", shown(plan.capacity), shown(told.capacity))
@@ -62,9 +69,18 @@ def test_the_table_of_large_files_in_the_documentation_is_true() -> None:
 
 
 def test_a_part_may_be_sent_from_half_of_its_size_or_s3s_minimum_on() -> None:
-    plan = plan_parts(8 * MIB, 256 * MIB)
-    assert [plan.least(number) // MIB for number in (1, 501, 1001, 1501)] == [5, 8, 16, 32]
+    plan = plan_parts(8 * MIB, 256 * MIB - 1)
+    assert [plan.least(number) // MIB for number in (1, 501, 1001)] == [5, 8, 16]
     assert plan_parts(3 * MIB, 256 * MIB).least(1) == 3 * MIB
+
+
+def test_parts_that_double_early_cost_nothing_when_memory_is_short() -> None:
+    """Each may be sent with what it would have been sent with, and the object becomes as large."""
+    plan, in_time = plan_parts(8 * MIB, 256 * MIB), plan_parts(8 * MIB, 256 * MIB - 1)
+    assert [plan.least(number) for number in range(1, 1501)] == [in_time.least(number) for number in range(1, 1501)]
+    assert plan.capacity // GIB == 554
+    sent = [plan.least(number, plan.slack) for number in (1, 5)]
+    assert sent == [8 * MIB, 16 * MIB], "what is lost is lost once"
 
 
 def test_what_parts_that_are_sent_early_may_lose_is_limited() -> None:
