@@ -26,9 +26,9 @@ BUDGET_SHARE = 4
 """A part is never larger than this fraction of the budget, so that several parts can always be under way."""
 
 EARLY_PARTS = 4
-"""A stream that goes on after so many parts (32 MiB) is a large file, and its parts double at once, ahead of their time:
-in parts of 16 MiB a GiB takes 6 % less CPU and time than in parts of 8 MiB (measured with MinIO). When memory is short
-they are sent as if they had not."""
+"""A stream that goes on after so many parts (32 MiB) is a large file, and its parts double at once, ahead of their
+time: in parts of 16 MiB a GiB takes 6 % less CPU and time than in parts of 8 MiB (measured with MinIO). When memory is
+short they are sent as if they had not."""
 
 EARLY_BUDGET_SHARE = 16
 """They do so if the budget has so many parts of twice the size."""
