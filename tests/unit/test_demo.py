@@ -46,9 +46,14 @@ async def demo(*arguments: str) -> AsyncIterator[Demo]:
                 lines.append((await process.stdout.readline()).decode())
         yield Demo(process, "".join(lines))
     finally:
-        if process.returncode is None:
-            process.kill()
-        await process.communicate()
+        try:
+            if process.returncode is None:
+                process.terminate()  # not killed: it removes its files
+            async with asyncio.timeout(WAIT_SECONDS):
+                await process.communicate()
+        finally:
+            if process.returncode is None:
+                process.kill()
 
 
 async def client(*command: str, cwd: Path | None = None) -> str:
