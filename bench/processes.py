@@ -149,9 +149,13 @@ class Process:
             if (now := self.cpu_seconds) > last:
                 last, since = now, time.monotonic()
 
-    def _proc(self, name: str) -> Path:
+    def check(self) -> None:
+        """Raise BenchError when it has ended, be it that the system killed it for the memory that it took."""
         if self._process.poll() is not None:
-            raise BenchError(f"{self.name} has ended")
+            raise BenchError(f"{self.name} has ended, code {self._process.returncode}")
+
+    def _proc(self, name: str) -> Path:
+        self.check()
         return Path(f"/proc/{self._process.pid}/{name}")
 
     def _status(self, name: str) -> int:

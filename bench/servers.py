@@ -75,6 +75,7 @@ class Store:
 
     name: str
     url: str
+    process: Process
     control_port: int | None = None
     """Where the sink and the relay tell their counts; None for MinIO itself."""
     data: Path | None = None
@@ -180,14 +181,15 @@ class Lab:
         port = free_port()
         process = self._start("sink", [sys.executable, "-m", "bench.sink", str(port)])
         process.wait_for_port(port)
-        return Store(name=SINK, url=f"http://{HOST}:{port}", control_port=port)
+        return Store(name=SINK, url=f"http://{HOST}:{port}", process=process, control_port=port)
 
     def relay(self, minio: Store) -> Store:
         """MinIO with time added to each request, and the requests counted."""
         port = free_port()
         command: list[str | Path] = [sys.executable, "-m", "bench.relay", str(port), minio.url.rpartition(":")[2]]
-        self._start("relay", command).wait_for_port(port)
-        return Store(name=RELAY, url=f"http://{HOST}:{port}", control_port=port)
+        process = self._start("relay", command)
+        process.wait_for_port(port)
+        return Store(name=RELAY, url=f"http://{HOST}:{port}", process=process, control_port=port)
 
     def minio(self, *, https: bool = False) -> Store:
         """MinIO with an empty bucket. Raises BenchError when there is no MinIO."""
@@ -235,7 +237,8 @@ class Lab:
         url = f"{'https' if https else 'http'}://{HOST}:{port}"
         self._make_bucket(url)
         name = MINIO_HTTPS if https else MINIO
-        return Store(name=name, url=url, data=data, certificate=self.certificate if https else None), process
+        certificate = self.certificate if https else None
+        return Store(name=name, url=url, process=process, data=data, certificate=certificate), process
 
     def _make_bucket(self, url: str) -> None:
         """curl signs, and tries again while MinIO is not ready."""
