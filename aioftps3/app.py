@@ -331,7 +331,7 @@ def tree_factory(settings: Settings, client: S3Client) -> Callable[[User], Tree]
         budget,
         part_size=settings.part_size,
         parts_in_flight=settings.parts_in_flight,
-        equal_parts=settings.equal_parts,
+        equal_parts=settings.equal_parts or client.endpoint.wants_equal_parts,
         no_overwrite=settings.no_overwrite,
         parallel=Parallel(budget=budget, streams=streams) if streams > 1 else None,
         times=KnownTimes() if settings.times == "modified" else None,

@@ -421,8 +421,8 @@ class Settings(BaseModel):
         _parsed(values.switch),
         Opt(
             "AIOFTPS3_EQUAL_PARTS",
-            "Keep all parts of an upload the same size, for stores that insist on it (Cloudflare R2): 10,000 parts of "
-            "8 MiB hold 78 GiB.",
+            "Keep all parts of an upload the same size, for stores that insist on it; always so with Cloudflare R2. "
+            "10,000 parts of 8 MiB hold 78 GiB.",
         ),
     ] = False
     download_streams: Annotated[

@@ -67,6 +67,11 @@ class Endpoint:
         return uri.is_aws_host(self.host.partition(":")[0])
 
     @property
+    def wants_equal_parts(self) -> bool:
+        """Whether it is known to refuse multipart uploads whose parts, but the last one, differ in size."""
+        return uri.is_r2_host(self.host.partition(":")[0])
+
+    @property
     def authority(self) -> str:
         """The Host header, exactly as it is signed and sent."""
         return self.host if self.path_style else f"{self.bucket}.{self.host}"

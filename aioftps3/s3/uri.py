@@ -136,3 +136,8 @@ def aws_host(region: str) -> str:
 def is_aws_host(host: str) -> bool:
     """Say whether a host is AWS's own (not a store that is only compatible)."""
     return host.endswith((".amazonaws.com", ".amazonaws.com.cn"))
+
+
+def is_r2_host(host: str) -> bool:
+    """Say whether a host is Cloudflare R2's (https://developers.cloudflare.com/r2/api/s3/api/)."""
+    return host.endswith(".r2.cloudflarestorage.com")

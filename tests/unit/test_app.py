@@ -134,6 +134,30 @@ async def test_each_setting_of_uploads_reaches_them_alone(
     assert after[argument] == value
 
 
+@pytest.mark.parametrize(
+    ("host", "equal"),
+    [
+        ("https://0a1b2c.r2.cloudflarestorage.com", True),
+        ("https://0a1b2c.eu.r2.cloudflarestorage.com:443", True),
+        ("https://r2.cloudflarestorage.com.example.net", False),
+        ("http://127.0.0.1:9000", False),
+    ],
+)
+async def test_parts_are_equal_on_cloudflare_r2(host: str, equal: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+
+    class Watched(Upload):
+        def __init__(self, *given: Any, **named: Any) -> None:
+            asked.append(named["equal_parts"])
+            super().__init__(*given, **named)
+
+    monkeypatch.setattr(s3store, "Upload", Watched)
+    settings = load({**README, "AWS_S3_BUCKET_HOST": host})
+    client = app.s3_client(settings, Nowhere(), StaticCredentials("AK", "SK"))
+    app.tree_factory(settings, client)(User("joe")).open_write(VirtualPath("/f"))
+    assert asked == [equal]
+
+
 @pytest.mark.parametrize(("streams", "expected"), [("", None), ("1", None), ("2", 2), ("16", 16)])
 async def test_downloads_are_told_their_streams_and_share_the_budget_of_uploads(
     streams: str, expected: int | None, monkeypatch: pytest.MonkeyPatch
