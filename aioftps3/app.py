@@ -258,15 +258,18 @@ def authenticator(settings: Settings) -> Authenticator:
 
 
 def s3_transport(settings: Settings) -> AiohttpTransport:
-    """Connections to S3, enough for every transfer that the data ports allow. Raises SettingsError."""
-    transfers = len(settings.data_ports) or settings.max_sessions
+    """Connections to S3, enough for a transfer of every session. Raises SettingsError.
+
+    A download keeps its connection for as long as its client takes to read, and a data port is free again as soon as
+    its client has connected: with fewer, slow clients would make all others wait.
+    """
     parts = settings.memory_budget // settings.part_size
     ranges = settings.memory_budget // BUDGET_SHARE // RANGE_BYTES if settings.download_streams > 1 else 0
     looks = LOOKS_IN_FLIGHT if settings.times == "modified" else 0
     try:
         return AiohttpTransport(
             ca_file=str(settings.ca_bundle) if settings.ca_bundle else None,
-            limit=transfers + parts + ranges + looks + COPIES_IN_FLIGHT + SPARE_CONNECTIONS,
+            limit=settings.max_sessions + parts + ranges + looks + COPIES_IN_FLIGHT + SPARE_CONNECTIONS,
         )
     except OSError as error:
         fault = Fault("AWS_CA_BUNDLE", "holds no certificate; right would be a PEM file of authorities")

@@ -5,7 +5,7 @@ What must stay true:
 - the path, the query and the headers go out byte for byte as they were signed, and redirects are not followed;
 - a body arrives as S3 stores it: nothing is decompressed;
 - nothing is sent twice behind the caller's back;
-- every wait has a limit: connecting, each slice of a body, the answer, each chunk of its body;
+- every wait has a limit: for a connection, connecting, each slice of a body, the answer, each chunk of its body;
 - a connection whose answer was not read to its end is closed, not reused.
 """
 
@@ -31,6 +31,9 @@ from aioftps3.s3.models import SLICE_BYTES, Body
 
 CONNECT_TIMEOUT_SECONDS = 5.0
 
+CONNECTION_WAIT_SECONDS = 60.0
+"""Longest wait for a connection when all of them are in use, and for its making."""
+
 READ_TIMEOUT_SECONDS = 60.0
 """Longest silence of S3; also the longest that one slice of a body may take."""
 
@@ -47,8 +50,8 @@ JOINED_BYTES = 64 * 1024
 than the copy. Larger ones are given as they are: `read(n)` would cut and join them again and again."""
 
 CONNECTIONS = 256
-"""Connections to S3; further requests wait for one, without a limit of time, so this is more than a process full of
-transfers with several parts in flight each uses."""
+"""Connections to S3; further requests wait for one, so this is more than a process full of transfers with several parts
+in flight each uses."""
 
 KEEPALIVE_SECONDS = 15.0
 """S3 closes idle connections after about 20 s; a request sent into that moment would fail."""
@@ -156,6 +159,7 @@ class AiohttpTransport:
         *,
         ca_file: str | None = None,
         connect_timeout: float = CONNECT_TIMEOUT_SECONDS,
+        connection_wait: float = CONNECTION_WAIT_SECONDS,
         read_timeout: float = READ_TIMEOUT_SECONDS,
         body_timeout: float = BODY_TIMEOUT_SECONDS,
         limit: int = CONNECTIONS,
@@ -167,6 +171,7 @@ class AiohttpTransport:
         """
         self._ssl = client_ssl_context(ca_file)
         self._connect_timeout = connect_timeout
+        self._connection_wait = connection_wait
         self._read_timeout = read_timeout
         self._body_timeout = body_timeout
         self._limit = limit
@@ -195,7 +200,10 @@ class AiohttpTransport:
                     data=outgoing.slices() if outgoing.length else None,
                     allow_redirects=False,
                     timeout=aiohttp.ClientTimeout(
-                        total=None, sock_connect=self._connect_timeout, sock_read=read_timeout
+                        total=None,
+                        connect=self._connection_wait,
+                        sock_connect=self._connect_timeout,
+                        sock_read=read_timeout,
                     ),
                 )
         except (aiohttp.ClientError, OSError) as error:

@@ -542,7 +542,7 @@ def test_a_ca_bundle_without_certificates_is_a_fault_of_the_settings(tmp_path: P
         app.s3_transport(load({**README, "AWS_CA_BUNDLE": str(file)}))
 
 
-async def test_connections_to_s3_suffice_for_all_transfers(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_connections_to_s3_suffice_for_all_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
 
     class Transport(AiohttpTransport):
@@ -551,11 +551,41 @@ async def test_connections_to_s3_suffice_for_all_transfers(monkeypatch: pytest.M
 
     monkeypatch.setattr(app, "AiohttpTransport", Transport)
     app.s3_transport(load(README))
-    app.s3_transport(load({**README, "AIOFTPS3_DATA_PORTS": "0"}))
+    app.s3_transport(load({**README, "AIOFTPS3_MAX_SESSIONS": "5"}))
     app.s3_transport(load({**README, "AIOFTPS3_DOWNLOAD_STREAMS": "4"}))
     app.s3_transport(load({**README, "AIOFTPS3_TIMES": "modified"}))
     others = 32 + COPIES_IN_FLIGHT + app.SPARE_CONNECTIONS
-    assert asked == [20 + others, 1000 + others, 20 + 16 + others, 20 + s3store.LOOKS_IN_FLIGHT + others]
+    assert asked == [1000 + others, 5 + others, 1000 + 16 + others, 1000 + s3store.LOOKS_IN_FLIGHT + others]
+
+
+async def test_downloads_of_all_sessions_leave_connections_to_s3_for_other_requests() -> None:
+    """Data ports are free again once a client has connected, so that their number limits nothing."""
+    sessions, begun, go_on = 120, asyncio.Semaphore(0), asyncio.Event()
+
+    async def intercept(call: Call, proceed: Proceed) -> Answer:
+        if call.operation == "GetObject":
+            begun.release()
+            await go_on.wait()
+        return await proceed()
+
+    async with EmbeddedS3(bucket="my-bucket-name", access_key="AKIDEXAMPLE", secret_key=SECRET) as s3:
+        s3.put("f", b"data")
+        s3.intercept = intercept
+        chosen = {"AIOFTPS3_DATA_PORTS": "20000-20001", "AIOFTPS3_MAX_SESSIONS": str(sessions)}
+        settings = load({**README, **chosen, "AWS_S3_BUCKET_HOST": s3.url, "AWS_S3_BUCKET_REGION": ""})
+        transport = app.s3_transport(settings)
+        client = app.s3_client(settings, transport, StaticCredentials("AKIDEXAMPLE", SECRET))
+        async with contextlib.AsyncExitStack() as stack:
+            downloads = [asyncio.create_task(client.get_object("f")) for _ in range(sessions)]
+            stack.push_async_callback(transport.close)
+            async with asyncio.timeout(WAIT_SECONDS):
+                for _ in range(sessions):
+                    await begun.acquire()
+                assert (await client.head_object("f")).size == 4
+                go_on.set()
+                for download in downloads:
+                    async with await download:
+                        pass
 
 
 # -- the daemon as a process --------------------------------------------------------------------------------------

@@ -385,6 +385,25 @@ async def test_connection_of_an_unread_answer_is_not_used_again() -> None:
     assert len(peers) == 2
 
 
+async def test_wait_for_a_free_connection_has_a_limit() -> None:
+    go_on = asyncio.Event()
+
+    async def handler(incoming: web.BaseRequest) -> web.StreamResponse:
+        answer = web.StreamResponse()
+        await answer.prepare(incoming)
+        await go_on.wait()
+        return answer
+
+    async with serving(handler) as authority:
+        transport = AiohttpTransport(limit=1, connection_wait=0.1)
+        held = await transport.send(request(authority), None)
+        with pytest.raises(ConnectFailed, match="in time"):
+            await transport.send(request(authority), None)
+        go_on.set()
+        await held.close()
+        await transport.close()
+
+
 async def test_answer_longer_than_the_limit_is_refused() -> None:
     async def handler(incoming: web.BaseRequest) -> web.StreamResponse:
         return web.Response(body=bytes(1001))
