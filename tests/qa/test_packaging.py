@@ -18,7 +18,7 @@ import aioftps3
 
 ROOT = Path(__file__).parents[2]
 BUILT_FROM = ("pyproject.toml", "setup.py", "README.md", "LICENSE")
-FEW_WELL_KEPT = {"aioftp", "aiohttp", "cryptography", "pydantic", "yarl"}
+FEW_WELL_KEPT = {"aioftp", "aiohttp", "cryptography", "pydantic", "yarl", "zlib-ng"}
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,8 @@ import types
 import zlib
 
 import pytest
+from hypothesis import given
+from hypothesis.strategies import binary, integers, lists
 
 from aioftps3.s3 import checksums
 from aioftps3.s3.checksums import (
@@ -64,6 +66,15 @@ def test_checksums_have_their_known_values(algorithm: Algorithm) -> None:
         digest.update(piece)
     assert digest.digest().hex() == CHECK_VALUES[algorithm]
     assert BytesBody(DATA).checksum(algorithm) == digest.digest()
+
+
+@given(pieces=lists(binary(max_size=600), max_size=8), start=integers(0, 63))
+def test_crc32_is_the_standard_librarys_however_the_bytes_come(pieces: list[bytes], start: int) -> None:
+    """zlib-ng takes other ways for long, for short and for unaligned pieces."""
+    digest = new_digest(Algorithm.CRC32)
+    for piece in pieces:
+        digest.update(memoryview(bytes(start) + piece * 9)[start:])
+    assert digest.digest() == zlib.crc32(b"".join(piece * 9 for piece in pieces)).to_bytes(4)
 
 
 @pytest.mark.usefixtures("crt")
