@@ -167,16 +167,28 @@ wait_until_ready() {
 }
 
 make_bucket() {
-  local url="$1" answer status
-  # The credentials reach curl through its standard input, as a configuration file, so that they are in no command line.
-  answer="$(curl_minio --config - --aws-sigv4 "aws:amz:$REGION:s3" --request PUT --write-out '\n%{http_code}' \
-    "$url/$BUCKET" <<<"user = \"$ACCESS_KEY:$SECRET_KEY\"")" || give_up "MinIO did not answer"
-  status="${answer##*$'\n'}"
+  local url="$1" deadline=$((SECONDS + READY_WITHIN_SECONDS)) answer status
+  # "Server not initialized yet": it is ready in its own eyes a moment before it can do anything.
+  until
+    put_bucket "$url"
+    [ "$status" != 503 ] || [ "$SECONDS" -ge "$deadline" ]
+  do
+    sleep 0.1
+  done
   case "$status" in
     200) ;;
     409) ;; # it is there since an earlier run
     *) give_up "MinIO refused to make the bucket $BUCKET ($status): $answer" ;;
   esac
+}
+
+# Sets the caller's `answer` and `status`.
+put_bucket() {
+  local url="$1"
+  # The credentials reach curl through its standard input, as a configuration file, so that they are in no command line.
+  answer="$(curl_minio --config - --aws-sigv4 "aws:amz:$REGION:s3" --request PUT --write-out '\n%{http_code}' \
+    "$url/$BUCKET" <<<"user = \"$ACCESS_KEY:$SECRET_KEY\"")" || give_up "MinIO did not answer"
+  status="${answer##*$'\n'}"
 }
 
 write_environment() {

@@ -137,6 +137,9 @@ class Dispatcher:
             await self._session.send(Reply(500, line.problem))
             return
         command = self._commands.get(line.verb)
+        if command is not None and command.subcommands:
+            command, argument = command.meant_by(line.argument)
+            line = CommandLine(command.verb, argument)
         # Only what is known to be no secret is shown: a mistyped PASS has a password behind it, too.
         hidden = command is None or command.secret
         self._session.log.debug("> %s %s", line.verb, "***" if hidden else _shown(line))
@@ -245,7 +248,8 @@ class Dispatcher:
             self._session.transfer = None
             self._session.set_listener(None)  # a transfer that failed before it took its port has no use for it later
             self._session.restart_offset = 0
-            self._session.allocated = None
+            if command.makes_name:
+                self._session.allocated = None
             if reading is not None:
                 await self._keep_unanswered(reading)
         await self._report(transfer, aborted=aborted)

@@ -17,7 +17,7 @@ from aioftps3.ftp.lsarguments import ListRequest, is_pattern, list_requests, lit
 from aioftps3.ftp.pathio import virtual
 from aioftps3.ftp.replies import ReplyError
 from aioftps3.ftp.session import Session
-from aioftps3.storage.errors import NotFound
+from aioftps3.storage.errors import NotADirectory, NotFound
 from aioftps3.storage.tree import Entry
 
 __all__ = ("MAX_PENDING", "sections", "timed")
@@ -33,7 +33,7 @@ async def sections(session: Session, argument: str) -> AsyncGenerator[Section, N
     """
     *attempts, last = list_requests(argument)
     for request in attempts:
-        found = _sections(session, request)
+        found = _sections(session, request, must_match=True)
         async with contextlib.aclosing(found):
             try:
                 first = await anext(found)
@@ -66,29 +66,41 @@ async def _timed(session: Session, found: AsyncGenerator[Section, None]) -> Asyn
                 yield Section(entries, heading=section.heading, prefix=section.prefix)
 
 
-async def _sections(session: Session, request: ListRequest) -> AsyncGenerator[Section, None]:
+async def _sections(
+    session: Session, request: ListRequest, *, must_match: bool = False
+) -> AsyncGenerator[Section, None]:
     path = session.resolve(request.path)
-    typed = request.path[: request.path.rfind("/") + 1]
     if is_pattern(path.name) and not await session.path_io.is_dir(path):
-        found = _matching(session, path, typed)
+        found = _matching(session, path, request.path, must_match=must_match)
     elif "d" in request.options:
-        yield Section((await session.path_io.entry(path),), prefix=typed, alone=True)
+        entry = await session.path_io.entry(path, directory=_wants_directory(request.path))
+        yield Section((entry,), prefix=_leading(request.path), alone=True)
         return
     elif "R" in request.options:
         found = _recursive(session, path, request.path)
     else:
-        found = _plain(session, path, typed)
+        found = _plain(session, path, request.path)
     async with contextlib.aclosing(found):
         async for section in found:
             yield section
+
+
+def _leading(typed: str) -> str:
+    """What stands in a path, as it was sent, before its last name."""
+    bare = typed.rstrip("/")
+    return bare[: bare.rfind("/") + 1]
+
+
+def _wants_directory(typed: str) -> bool:
+    """Whether a path that was sent can only mean directories."""
+    return typed.endswith("/")
 
 
 async def _plain(session: Session, path: PurePosixPath, typed: str) -> AsyncGenerator[Section, None]:
     """A directory's entries, or the file, which keeps the directories that it was asked for with."""
     async with contextlib.aclosing(session.path_io.pages(path)) as pages:
         async for page in pages:
-            alone = _is_file(path, page)
-            yield Section(page, prefix=typed if alone else "", alone=alone)
+            yield _file_section(page, typed) if _is_file(path, page) else Section(page)
 
 
 def _is_file(path: PurePosixPath, page: Sequence[Entry]) -> bool:
@@ -96,14 +108,29 @@ def _is_file(path: PurePosixPath, page: Sequence[Entry]) -> bool:
     return len(page) == 1 and page[0].path == virtual(path)
 
 
-async def _matching(session: Session, path: PurePosixPath, typed: str) -> AsyncGenerator[Section, None]:
-    """The entries of one directory whose names match, directories among them as themselves."""
-    matches = name_filter(path.name)
+def _file_section(page: Sequence[Entry], typed: str) -> Section:
+    """A file, asked for by itself. Raises NotADirectory."""
+    if _wants_directory(typed):
+        raise NotADirectory
+    return Section(page, prefix=_leading(typed), alone=True)
+
+
+async def _matching(
+    session: Session, path: PurePosixPath, typed: str, *, must_match: bool
+) -> AsyncGenerator[Section, None]:
+    """The entries of one directory whose names match, directories among them as themselves, and only they when the
+    pattern ends in a slash. Raises NotFound when some ``must_match`` and none does."""
+    matches, only_directories = name_filter(path.name), _wants_directory(typed)
     async with contextlib.aclosing(session.path_io.pages(path.parent, literal_prefix(path.name))) as pages:
         async for page in pages:
             if _is_file(path.parent, page):
                 raise NotFound(reason="not a directory")
-            yield Section([entry for entry in page if matches(entry.name)], prefix=typed)
+            found = [entry for entry in page if matches(entry.name) and (entry.is_dir or not only_directories)]
+            if found or not must_match:
+                must_match = False
+                yield Section(found, prefix=_leading(typed))
+    if must_match:
+        raise NotFound
 
 
 async def _recursive(session: Session, top: PurePosixPath, typed: str) -> AsyncGenerator[Section, None]:
@@ -118,7 +145,7 @@ async def _recursive(session: Session, top: PurePosixPath, typed: str) -> AsyncG
             async with contextlib.aclosing(session.path_io.pages(path)) as pages:
                 async for page in pages:
                     if _is_file(path, page):
-                        yield Section(page, prefix=typed[: typed.rfind("/") + 1], alone=True)
+                        yield _file_section(page, typed)
                         return
                     yield Section(page, heading=heading, prefix=prefix)
                     heading = None

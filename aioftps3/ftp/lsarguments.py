@@ -76,9 +76,10 @@ def is_pattern(name: str) -> bool:
 
 
 def literal_prefix(pattern: str) -> str:
-    """What all names begin with that a pattern matches."""
+    """What all names begin with that a pattern matches; never ``.`` or ``..``, for which MinIO lists nothing."""
     found = _WILDCARD.search(pattern)
-    return pattern if found is None else pattern[: found.start()]
+    prefix = pattern if found is None else pattern[: found.start()]
+    return "" if prefix in (".", "..") else prefix
 
 
 def name_filter(pattern: str) -> Callable[[str], bool]:

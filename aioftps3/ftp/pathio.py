@@ -300,9 +300,9 @@ class S3PathIO(AbstractPathIO[PurePosixPath]):
         return _stat_result(await self.tree.stat(virtual(path)))
 
     @_path_io
-    async def entry(self, path: PurePosixPath) -> Entry:
-        """A file or a directory."""
-        return await self.tree.stat(virtual(path))
+    async def entry(self, path: PurePosixPath, *, directory: bool = False) -> Entry:
+        """A file or a directory, or only a ``directory``."""
+        return await self.tree.stat(virtual(path), directory=directory)
 
     @_path_io
     async def timed(self, entries: Sequence[Entry]) -> Sequence[Entry]:

@@ -24,6 +24,7 @@ from aioftps3.ftp.passive import PortPool
 from aioftps3.ftp.pathio import S3PathIO
 from aioftps3.ftp.replies import Reply, ReplyError, printable
 from aioftps3.storage import paths
+from aioftps3.storage.errors import NameInvalid
 from aioftps3.storage.tree import Entry
 from aioftps3.tls import ServerTls
 
@@ -174,6 +175,13 @@ class Session:
     def resolve(self, argument: str) -> PurePosixPath:
         """The path that a client's argument means. Raises NameInvalid."""
         return PurePosixPath(paths.resolve(self.cwd, argument))
+
+    def resolve_file(self, argument: str) -> PurePosixPath:
+        """The path of a file that a client's argument means. Raises NameInvalid, also for a slash at the end: what it
+        stands behind is a directory."""
+        if argument.endswith("/"):
+            raise NameInvalid(reason="a file name does not end in a slash")
+        return self.resolve(argument)
 
     def take_listener(self) -> DataEndpoint:
         """What the last PASV, EPSV, PORT or EPRT made, for one transfer. Raises ReplyError 425, or 521 for PROT C."""

@@ -59,12 +59,14 @@ def copy_ranges(size: int, part_bytes: int = COPY_PART_BYTES) -> list[tuple[int,
 
 
 def is_copy(source: ObjectInfo, target: ObjectInfo) -> bool:
-    """Say whether `target` is known to hold the bytes of `source`, both as HeadObject described them.
+    """Say whether `target` is known to be a copy of `source`, both as HeadObject described them.
 
-    They have the same ETag; or the same write token, because copies keep metadata; or the target is a copy in parts,
-    which names its source. False where nothing proves it: copies of multipart uploads have ETags of their own.
+    The content type and the metadata are the same. So are the bytes: they have the same ETag; or the same write token,
+    because copies keep metadata; or the target is a copy in parts, which names its source. False where nothing proves
+    it: copies of multipart uploads have ETags of their own.
     """
-    if source.size != target.size:
+    is_alike = source.size == target.size and source.content_type in (None, target.content_type)
+    if not is_alike or _metadata(source) != _metadata(target):
         return False
     token = source.metadata.get(WRITE_ID_METADATA)
     return (
@@ -72,6 +74,12 @@ def is_copy(source: ObjectInfo, target: ObjectInfo) -> bool:
         or (token is not None and token == target.metadata.get(WRITE_ID_METADATA))
         or target.metadata.get(SOURCE_METADATA) == _bare(source.etag)
     )
+
+
+def _metadata(info: ObjectInfo) -> dict[str, str]:
+    """Metadata but for what names a write, as it is sent."""
+    own = (WRITE_ID_METADATA, SOURCE_METADATA)
+    return {name: requests.sendable(value) for name, value in info.metadata.items() if name not in own}
 
 
 def _bare(etag: str) -> str:

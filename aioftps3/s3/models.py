@@ -120,6 +120,8 @@ class ObjectInfo:
     encryption: str | None = None
     """How S3 says that it is encrypted: "AES256", "aws:kms", ..., "customer" with a key of the client's; None: S3 does
     not say."""
+    settled: bool = True
+    """False: it is so new, by S3's own clock, that another version could still get the same `last_modified`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,6 +21,9 @@ ENCRYPTION = "x-amz-server-side-encryption"
 
 CHECKSUM_ALGORITHMS = ("crc64nvme", "crc32c", "crc32", "sha256", "sha1")
 
+SETTLING_SECONDS = 2.0
+"""Times are whole seconds, rounded either way."""
+
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,20})-([0-9]{1,20})/([0-9]{1,20})")
 
 _LENGTH = re.compile(r"[0-9]{1,20}")
@@ -158,6 +161,7 @@ def object_info(key: str, headers: Mapping[str, str], *, size: int | None = None
     last_modified = http_time(headers.get("last-modified"))
     if not etag or last_modified is None:
         raise errors.S3ProtocolError("an object without ETag or Last-Modified is not S3's")
+    answered = http_time(headers.get("date"))
     checksum = None
     for algorithm in CHECKSUM_ALGORITHMS:
         value = headers.get(CHECKSUM_PREFIX + algorithm)
@@ -179,6 +183,7 @@ def object_info(key: str, headers: Mapping[str, str], *, size: int | None = None
         storage_class=headers.get("x-amz-storage-class"),
         content_headers={name: headers[name] for name in CONTENT_HEADERS if name in headers},
         encryption="customer" if f"{ENCRYPTION}-customer-algorithm" in headers else headers.get(ENCRYPTION),
+        settled=answered is None or answered - last_modified >= SETTLING_SECONDS,
         tag_count=int(tags) if _LENGTH.fullmatch(tags := headers.get("x-amz-tagging-count", "")) else 0,
     )
 

@@ -362,8 +362,9 @@ class DirectoryMove:
 
 
 def _is_alike(original: ObjectInfo, copy: ObjectInfo) -> bool:
-    """Whether a listing shows that two objects hold the same bytes."""
-    return original.size == copy.size and (original.size == 0 or original.etag == copy.etag)
+    """Whether a listing shows that the second can be a copy of the first: the same bytes, and not older."""
+    is_same = original.size == copy.size and (original.size == 0 or original.etag == copy.etag)
+    return is_same and original.modified <= copy.modified
 
 
 def _fingerprint(info: ObjectInfo, copy: str = "") -> int:

@@ -405,7 +405,7 @@ class S3Store:
     def _seen(self, info: models.ObjectInfo) -> ObjectInfo:
         found = self._info(info)
         if self._times is not None:
-            self._times.saw(found)
+            self._times.saw(found, settled=info.settled)
         return found
 
     def _uploaded(self, key: str, result: models.UploadResult) -> ObjectInfo:

@@ -45,9 +45,15 @@ class KnownTimes:
     def __len__(self) -> int:
         return len(self._known)
 
-    def saw(self, info: ObjectInfo) -> None:
-        """The store has told all of this object."""
-        self._remember(_name(info), _Known(int(info.modified), int(info.modified), info.client_time))
+    def saw(self, info: ObjectInfo, *, settled: bool = True) -> None:
+        """The store has told all of this object. Not ``settled``: another version may still be stored in the same
+        second, so that nothing is remembered, and what says something else is forgotten."""
+        name = _name(info)
+        if not settled:
+            if name in self._known and self._known[name].client_time != info.client_time:
+                del self._known[name]
+            return
+        self._remember(name, _Known(int(info.modified), int(info.modified), info.client_time))
 
     def wrote(self, info: ObjectInfo) -> None:
         """This process has just written this object; ``modified`` is by its own clock."""

@@ -96,11 +96,11 @@ class Tree:
         """Keys and common prefixes that listings have left out because no path leads to them."""
         self._told: set[str] = set()
 
-    async def stat(self, path: VirtualPath) -> Entry:
-        """The file or directory: one or two requests. Raises NotFound."""
+    async def stat(self, path: VirtualPath, *, directory: bool = False) -> Entry:
+        """The file or directory, or only a ``directory``: one or two requests. Raises NotFound."""
         if path == ROOT:
             return directory_entry(ROOT)
-        info = await self._store.head(self._key(path))
+        info = None if directory else await self._store.head(self._key(path))
         return await self._stat_directory(path) if info is None else file_entry(path, info)
 
     async def stat_file(self, path: VirtualPath) -> Entry:

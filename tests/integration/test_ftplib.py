@@ -77,6 +77,14 @@ def test_all_listings_show_files_and_directories(ftp: ftplib.FTP_TLS, backend: B
     assert dict(ftp.mlsd(facts=["type"])) == {name: {"type": facts[name]["type"]} for name in names}
 
 
+@pytest.mark.parametrize("pattern", [".*", "./.*", ".?idden", "*/"])
+def test_hidden_files_are_found_by_a_pattern(ftp: ftplib.FTP_TLS, backend: Backend, folder: str, pattern: str) -> None:
+    """MinIO refuses listings whose prefix ends in the name `.`."""
+    backend.put(f"{folder}/.hidden", b"")
+    backend.put(f"{folder}/visible/file", b"")
+    assert [name.removeprefix("./") for name in ftp.nlst(pattern)] == ["visible" if pattern == "*/" else ".hidden"]
+
+
 def test_lists_of_an_empty_directory_are_empty(ftp: ftplib.FTP_TLS) -> None:
     lines: list[str] = []
     ftp.dir(lines.append)

@@ -120,12 +120,12 @@ class EmbeddedBackend(Backend):
         """Store an object that says it was last modified then, in whole seconds since the epoch."""
         self._loop.call(lambda: self._server.put(self.prefix + path, data, headers=headers, modified=modified))
 
-    def put_many(self, paths: list[str]) -> None:
-        """Store empty objects."""
+    def put_many(self, paths: list[str], modified: float | None = None) -> None:
+        """Store empty objects, which say that they were last modified then."""
 
         def act() -> None:
             for path in paths:
-                self._server.put(self.prefix + path, b"")
+                self._server.put(self.prefix + path, b"", modified=modified)
 
         self._loop.call(act)
 

@@ -189,6 +189,8 @@ class MemoryStore:
         original, other = self._objects.get(source.key), self._objects.get(target.key)
         if original is None or other is None or (original.etag, other.etag) != (source.etag, target.etag):
             return False
+        if original.client_time != other.client_time:
+            return False
         return original.etag == other.etag or (original.token is not None and original.token == other.token)
 
     async def put_marker(self, key: str) -> None:

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
+
 from aioftps3.ftp.commands.table import Command
 from aioftps3.ftp.listing import facts_line
 from aioftps3.ftp.replies import Reply
 from aioftps3.ftp.session import Session
+from aioftps3.storage.errors import NotADirectory
+from aioftps3.storage.tree import Entry
 
-__all__ = ("COMMANDS",)
+__all__ = ("COMMANDS", "source_entry", "target_path")
 
 
 async def dele(session: Session, argument: str) -> Reply:
     """DELE: a file; directories are refused."""
-    await session.path_io.unlink(session.resolve(argument))
+    await session.path_io.unlink(session.resolve_file(argument))
     return Reply(250, "File deleted.")
 
 
 async def rnfr(session: Session, argument: str) -> Reply:
     """RNFR: remember what RNTO gives another name."""
     session.rename_source = None
-    session.rename_source = await session.path_io.rename_source(session.resolve(argument))
+    session.rename_source = await source_entry(session, argument)
     return Reply(350, "Ready for RNTO.")
 
 
@@ -28,22 +32,35 @@ async def rnto(session: Session, argument: str) -> Reply:
     source, session.rename_source = session.rename_source, None
     if source is None:
         return Reply(503, "Send RNFR first.")
-    await session.path_io.rename_entry(source, session.resolve(argument))
+    await session.path_io.rename_entry(source, target_path(session, source, argument))
     return Reply(250, "Renamed.")
+
+
+async def source_entry(session: Session, argument: str) -> Entry:
+    """What is to be renamed or copied. Raises PathIOError, NameInvalid, NotADirectory."""
+    entry = await session.path_io.rename_source(session.resolve(argument))
+    if argument.endswith("/") and not entry.is_dir:
+        raise NotADirectory
+    return entry
+
+
+def target_path(session: Session, source: Entry, argument: str) -> PurePosixPath:
+    """The new path of what is renamed or copied. Raises NameInvalid."""
+    return session.resolve(argument) if source.is_dir else session.resolve_file(argument)
 
 
 async def size(session: Session, argument: str) -> Reply:
     """SIZE: the bytes that a transfer would move; of text that is converted they are not known (RFC 3659 section 4)."""
     if session.converts_text:
         return Reply(550, "Sizes of text whose line ends are converted are not known: send TYPE I.")
-    entry = await session.path_io.file_entry(session.resolve(argument))
+    entry = await session.path_io.file_entry(session.resolve_file(argument))
     return Reply(213, str(entry.size))
 
 
 async def mlst(session: Session, argument: str) -> Reply:
     """MLST: the facts of one file or directory, on the control connection."""
     path = session.resolve(argument)
-    entry = await session.path_io.entry(path)
+    entry = await session.path_io.entry(path, directory=argument.endswith("/"))
     return Reply(250, "Listing", (facts_line(entry, session.facts, str(path)),))
 
 

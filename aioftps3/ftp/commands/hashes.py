@@ -39,7 +39,7 @@ def choose_hash(session: Session, value: str) -> Reply:
 
 async def hash_(session: Session, argument: str) -> Reply:
     """HASH: the chosen hash of a whole file."""
-    found = await session.path_io.digests(session.resolve(argument))
+    found = await session.path_io.digests(session.resolve_file(argument))
     digest = _digest(found, session.hash)
     return Reply(213, f"{session.hash} 0-{found.info.size} {digest} {argument}")
 
@@ -62,7 +62,7 @@ async def _first_there(session: Session, requests: tuple[HashRequest, ...]) -> t
     missing: aioftp.PathIOError | None = None
     for request in requests:
         try:
-            return request, await session.path_io.digests(session.resolve(request.path))
+            return request, await session.path_io.digests(session.resolve_file(request.path))
         except aioftp.PathIOError as error:
             if not isinstance(error.__cause__, NotFound):
                 raise

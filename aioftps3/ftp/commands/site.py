@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from aioftps3.ftp.commands.files import source_entry, target_path
 from aioftps3.ftp.commands.table import Command
 from aioftps3.ftp.commands.times import SITE_UTIME
 from aioftps3.ftp.replies import Reply
@@ -13,15 +14,9 @@ from aioftps3.ftp.session import Session
 __all__ = ("COMMANDS", "SUBCOMMANDS", "site_help")
 
 
-async def site(session: Session, argument: str) -> Reply | None:
-    """SITE: one of the commands below."""
-    verb, _, rest = argument.lstrip(" ").partition(" ")
-    command = SUBCOMMANDS.get(verb.upper())
-    if command is None or not command.works(session.config):
-        return Reply(504, "There is no such SITE command.")
-    if command.argument_required and not rest:
-        return Reply(501, f"{command.verb} needs an argument: {command.syntax}")
-    return await command.handler(session, rest)
+async def site(_session: Session, _argument: str) -> Reply:
+    """SITE with none of the commands below."""
+    return Reply(504, "There is no such SITE command.")
 
 
 async def site_help(session: Session, _argument: str) -> Reply:
@@ -41,7 +36,7 @@ async def chmod(_session: Session, argument: str) -> Reply:
 async def cpfr(session: Session, argument: str) -> Reply:
     """SITE CPFR: remember what SITE CPTO copies."""
     session.copy_source = None
-    session.copy_source = await session.path_io.rename_source(session.resolve(argument))
+    session.copy_source = await source_entry(session, argument)
     return Reply(350, "Ready for SITE CPTO.")
 
 
@@ -50,20 +45,9 @@ async def cpto(session: Session, argument: str) -> Reply:
     source, session.copy_source = session.copy_source, None
     if source is None:
         return Reply(503, "Send SITE CPFR first.")
-    await session.path_io.copy_entry(source, session.resolve(argument))
+    await session.path_io.copy_entry(source, target_path(session, source, argument))
     return Reply(250, "Copied.")
 
-
-COMMANDS = (
-    Command(
-        verb="SITE",
-        handler=site,
-        syntax="SITE <command>",
-        summary="one of the following commands",
-        reference="RFC 959 4.1.3",
-        argument_required=True,
-    ),
-)
 
 SUBCOMMANDS: Mapping[str, Command] = MappingProxyType(
     {
@@ -94,6 +78,7 @@ SUBCOMMANDS: Mapping[str, Command] = MappingProxyType(
                 summary="the name of the copy; a file of that name is replaced",
                 reference="-",
                 argument_required=True,
+                makes_name=True,
                 feature="SITE COPY",
             ),
             Command(
@@ -107,3 +92,15 @@ SUBCOMMANDS: Mapping[str, Command] = MappingProxyType(
     }
 )
 """Each command behind SITE."""
+
+COMMANDS = (
+    Command(
+        verb="SITE",
+        handler=site,
+        syntax="SITE <command>",
+        summary="one of the following commands",
+        reference="RFC 959 4.1.3",
+        argument_required=True,
+        subcommands=SUBCOMMANDS,
+    ),
+)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 
 from aioftps3.ftp.config import FtpConfig
 from aioftps3.ftp.replies import Reply
@@ -73,7 +73,15 @@ class Command:
     """Other verbs for the same command: the X forms of RFC 775."""
     switch: Switch | None = None
     """What has to be on; without it the command is answered with 502 and shown neither by FEAT nor by HELP."""
+    subcommands: Mapping[str, Command] = field(default_factory=dict)
+    """Commands of their own that the first word of the argument names, in upper case."""
 
     def works(self, config: FtpConfig) -> bool:
         """Whether the server offers it."""
         return self.switch is None or self.switch.on(config)
+
+    def meant_by(self, argument: str) -> tuple[Command, str]:
+        """The subcommand that an argument names, with the argument behind it; else the command with all of it."""
+        word, _, rest = argument.lstrip(" ").partition(" ")
+        subcommand = self.subcommands.get(word.upper())
+        return (self, argument) if subcommand is None else (subcommand, rest)

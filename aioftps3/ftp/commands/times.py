@@ -44,7 +44,7 @@ async def modification_time(session: Session, argument: str) -> Reply:
     """MDTM: a file's time, or with a time in front of the path sets it, unless the whole is the name of a file."""
     parsed = parse_time_and_path(argument) if session.config.client_times else None
     try:
-        entry = await session.path_io.file_entry(session.resolve(argument))
+        entry = await session.path_io.file_entry(session.resolve_file(argument))
     except aioftp.PathIOError as error:
         if parsed is None or not isinstance(error.__cause__, NotFound | NameInvalid):
             raise
@@ -58,12 +58,12 @@ async def site_utime(session: Session, argument: str) -> Reply:
     if parsed is None:
         return Reply(501, "SITE UTIME takes a time, YYYYMMDDHHMM[SS] in UTC, and a path.")
     seconds, path = parsed
-    await session.path_io.set_time(session.resolve(path), seconds)
+    await session.path_io.set_time(session.resolve_file(path), seconds)
     return Reply(200, "Time set.")
 
 
 async def _set_time(session: Session, seconds: float, argument: str) -> Reply:
-    await session.path_io.set_time(session.resolve(argument), seconds)
+    await session.path_io.set_time(session.resolve_file(argument), seconds)
     return Reply(213, f"Modify={mdtm(seconds)}; {argument}")
 
 

@@ -10,7 +10,6 @@ from aioftps3.ftp.parsing import parse_restart_offset
 from aioftps3.ftp.replies import Reply
 from aioftps3.ftp.session import Session
 from aioftps3.ftp.transfer import receive_file, send_file
-from aioftps3.storage.errors import NameInvalid
 
 __all__ = ("COMMANDS",)
 
@@ -31,12 +30,12 @@ async def rest(session: Session, argument: str) -> Reply:
 
 async def retr(session: Session, argument: str) -> Reply:
     """RETR: a file to the client."""
-    return await send_file(session, session.resolve(argument), verb="RETR")
+    return await send_file(session, session.resolve_file(argument), verb="RETR")
 
 
 async def stor(session: Session, argument: str) -> Reply:
     """STOR: a file from the client, or behind a REST the rest of it."""
-    path = _file_path(session, argument)
+    path = session.resolve_file(argument)
     return await receive_file(session, path, verb="STOR", mode="r+b" if session.restart_offset else "wb")
 
 
@@ -44,14 +43,7 @@ async def appe(session: Session, argument: str) -> Reply:
     """APPE: what the client sends goes to the end of a file, which need not be there."""
     if session.restart_offset:
         return Reply(554, "APPE begins at the end of the file: send REST 0, or STOR.")
-    return await receive_file(session, _file_path(session, argument), verb="APPE", mode="ab")
-
-
-def _file_path(session: Session, argument: str) -> PurePosixPath:
-    """The path of a file to write. Raises NameInvalid."""
-    if argument.endswith("/"):
-        raise NameInvalid(reason="a file name does not end in a slash")
-    return session.resolve(argument)
+    return await receive_file(session, session.resolve_file(argument), verb="APPE", mode="ab")
 
 
 async def stou(session: Session, argument: str) -> Reply:

@@ -430,6 +430,16 @@ async def test_allo_announces_a_size_that_has_to_come() -> None:
         assert running.store.contents == {"file": b"4444"}
 
 
+@pytest.mark.parametrize("between", ["LIST", "NLST", "MLSD", "RETR there"])
+async def test_allo_waits_for_the_next_upload(between: str) -> None:
+    async with running_server(store=FtpStore({"there": b"1"})) as running:
+        client = await running.client()
+        assert await client.codes("TYPE I", "ALLO 5") == [200, 200]
+        await client.download(between)
+        assert (await client.upload("file", b"four")).code == 426
+        assert (await client.upload("file", b"four")).code == 226
+
+
 async def test_allo_means_nothing_in_type_a() -> None:
     """A client that converts line ends cannot know what it will send."""
     async with running_server() as running:

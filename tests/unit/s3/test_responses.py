@@ -157,6 +157,16 @@ def test_the_encryption_of_an_object_is_told(headers: dict[str, str], encryption
     assert responses.object_info("k", {**plain, **headers}).encryption == encryption
 
 
+@pytest.mark.parametrize(
+    ("answered", "settled"),
+    [(None, True), ("17:50:00", False), ("17:50:01", False), ("17:50:02", True), ("18:50:00", True)],
+)
+def test_a_version_is_settled_when_its_second_is_over(answered: str | None, settled: bool) -> None:
+    plain = {"content-length": "1", "etag": "e", "last-modified": "Wed, 12 Oct 2022 17:50:00 GMT"}
+    date = {} if answered is None else {"date": f"Wed, 12 Oct 2022 {answered} GMT"}
+    assert responses.object_info("k", {**plain, **date}).settled is settled
+
+
 @pytest.mark.parametrize("text", ["", "-1", "1x", "9" * 21])
 def test_length_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(errors.S3ProtocolError):

@@ -367,6 +367,16 @@ class TestCompare:
                 await bench.move(compare=True)
             assert bench.store.contents == {**sources, **targets}
 
+    async def test_what_is_older_than_its_source_is_no_copy_unless_that_is_proven(self) -> None:
+        """Its own metadata, a client's time among it, would be lost without a copy."""
+        bench = Bench({"b/x": b"1"})
+        bench.store.seed("a/x", b"1", client_time=5.0)
+        with pytest.raises(Exists):
+            await bench.move(compare=True)
+        bench.store.seed("a/x", b"1")
+        await bench.move(compare=True)
+        assert bench.store.contents == {"b/x": b"1"}
+
     async def test_a_copy_does_not_go_on_where_something_else_is(self) -> None:
         bench = Bench({"a/y": b"2", "b/x": b"1", "b/y": b"2"})
         with pytest.raises(Exists):

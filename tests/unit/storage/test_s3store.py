@@ -374,6 +374,19 @@ async def test_without_overwriting_what_is_a_copy_already_needs_no_other(careful
         await careful.store.copy(source, "target")
 
 
+@pytest.mark.parametrize("other", [{"x-amz-meta-owner": "bob"}, {"content-type": "text/x-theirs"}])
+async def test_without_overwriting_the_same_bytes_with_another_description_are_no_copy(
+    careful: Scene, other: dict[str, str]
+) -> None:
+    """A rename onto them would lose what is kept with the source."""
+    careful.server.put("k", b"data")
+    careful.server.put("target", b"data", headers=other)
+    source = await careful.store.head("k")
+    assert source is not None
+    with pytest.raises(errors.OverwriteRefused):
+        await careful.store.copy(source, "target")
+
+
 async def test_without_overwriting_a_target_that_comes_meanwhile_is_kept(careful: Scene) -> None:
     async def intercept(call: Call, proceed: Proceed) -> Answer:
         if call.operation == "CopyObject":

@@ -157,6 +157,7 @@ async def test_a_listing_asks_for_what_is_not_remembered_and_only_once(scene: Sc
     scene.server.put("b", b"2")
     scene.server.put("c", b"3", headers={"x-amz-meta-mtime": "nonsense"})
     expected = {"a": GIVEN, "b": scene.clock[0], "c": scene.clock[0]}
+    scene.clock[0] += 5
     assert await scene.shown() == expected
     assert scene.operations() == ["HeadObject"] * 3
     assert await scene.shown() == expected
@@ -206,6 +207,22 @@ async def test_the_same_bytes_stored_by_somebody_else_are_looked_up_again(scene:
     scene.server.put("k", b"data", headers={"x-amz-meta-mtime": "1400000000"})
     assert await scene.shown() == {"k": 1_400_000_000.0}
     assert scene.operations() == ["HeadObject"]
+
+
+@pytest.mark.parametrize("look", ["a listing", "HeadObject"])
+async def test_another_time_in_the_same_second_is_seen(scene: Scene, look: str) -> None:
+    """By another daemon: same bytes, same ETag, same Last-Modified."""
+    scene.server.put("k", b"data", headers={"x-amz-meta-mtime": "1400000000"})
+    if look == "a listing":
+        assert await scene.shown() == {"k": 1_400_000_000.0}
+    else:
+        await scene.store.head("k")
+    scene.server.put("k", b"data", headers={"x-amz-meta-mtime": "1500000000"})
+    scene.clock[0] += 5
+    assert await scene.shown() == {"k": 1_500_000_000.0}
+    assert scene.operations() == ["HeadObject"]
+    assert await scene.shown() == {"k": 1_500_000_000.0}
+    assert scene.operations() == []
 
 
 async def test_what_goes_meanwhile_or_may_not_be_asked_for_shows_when_it_was_stored(scene: Scene) -> None:

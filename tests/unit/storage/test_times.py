@@ -46,6 +46,17 @@ def test_another_version_is_not_known(other: ObjectInfo) -> None:
     assert known.find(other) is None
 
 
+def test_what_may_be_replaced_in_the_same_second_is_not_remembered() -> None:
+    known = KnownTimes()
+    known.saw(an_object(client_time=GIVEN), settled=False)
+    assert known.find(an_object()) is None
+    known.wrote(an_object(client_time=GIVEN))
+    known.saw(an_object(client_time=GIVEN), settled=False)
+    assert known.find(an_object()) == GIVEN, "it says the same"
+    known.saw(an_object(client_time=GIVEN + 1), settled=False)
+    assert known.find(an_object()) is None, "somebody else has set another time"
+
+
 @pytest.mark.parametrize("late", [-SLACK_SECONDS, 0, 1.5, SLACK_SECONDS])
 def test_what_was_written_here_is_known_until_the_store_says_when(late: float) -> None:
     known = KnownTimes()

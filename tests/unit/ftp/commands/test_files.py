@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.ftp_session import FtpStore, running_server
+from tests.support.ftp_session import FtpStore, clear_text, running_server
 
 
 async def test_dele_deletes_files_only() -> None:
@@ -48,13 +48,46 @@ async def test_a_failed_rnfr_forgets_the_one_before() -> None:
 
 
 @pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        *((f"{verb} a/", 550) for verb in ("DELE", "SIZE", "MDTM", "RNFR", "MLST", "HASH", "XSHA256", "SITE CPFR")),
+        ("MFMT 20200102030405 a/", 550),
+        ("SITE UTIME 20200102030405 a/", 550),
+        ("STOR a/", 553),
+        ("APPE a/", 553),
+        ("RETR a/", 550),
+        ("MLST dir/", 250),
+        ("RNFR dir/", 350),
+        ("SITE CPFR dir/", 350),
+    ],
+)
+async def test_what_ends_in_a_slash_is_a_directory(line: str, code: int) -> None:
+    store = FtpStore({"a": b"1", "dir/x": b"2"})
+    before = store.contents
+    async with running_server(clear_text(client_times=True, hashes=("SHA-256",)), store=store) as running:
+        client = await running.client()
+        assert await client.codes(line) == [code]
+        assert store.contents == before
+
+
+@pytest.mark.parametrize("verbs", [("RNFR", "RNTO"), ("SITE CPFR", "SITE CPTO")])
+async def test_directories_get_names_with_a_slash_and_files_none(verbs: tuple[str, str]) -> None:
+    async with running_server(store=FtpStore({"a": b"1", "dir/x": b"2"})) as running:
+        client = await running.client()
+        first, second = verbs
+        assert await client.codes(f"{first} a", f"{second} b/") == [350, 553]
+        assert await client.codes(f"{first} dir/", f"{second} new/") == [350, 250]
+        assert "new/x" in running.store.contents
+
+
+@pytest.mark.parametrize(
     ("source", "target", "code"),
     [
         ("a", "a", 250),
         ("dir", "dir/below", 553),
         ("dir", "full", 550),
         ("dir", "a", 550),
-        ("a", "/", 550),
+        ("a", "/", 553),
         ("a", "b\x01", 553),
         ("a", "x" * 1100, 553),
     ],

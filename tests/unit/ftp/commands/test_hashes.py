@@ -85,7 +85,7 @@ async def test_a_file_of_exactly_that_name_comes_first() -> None:
         ("XCRC none 0 5", 550, "no such file"),
         ("HASH dir", 550, "is a directory"),
         ("XCRC dir", 550, "is a directory"),
-        ("HASH /", 550, "is a directory"),
+        ("HASH /", 550, "does not end in a slash"),
         ("HASH parts", 550, "stored in parts"),
         ("XSHA256 parts", 550, "stored in parts"),
         ("XMD5 file", 550, "No MD5 of this file is known"),

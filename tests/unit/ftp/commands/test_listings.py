@@ -194,6 +194,14 @@ PLENTY = {
         ("NLST dd/x*", []),
         ("NLST dd/one.txt", ["dd/one.txt"]),
         ("NLST -d dd/two", ["dd/two"]),
+        ("NLST -d dd/two/", ["dd/two"]),
+        ("NLST dd/.*", ["dd/.hidden"]),
+        ("NLST .*", []),
+        ("NLST */", ["[dir]", "dd"]),
+        ("NLST /d*/", ["/dd"]),
+        ("NLST dd/t*/", ["dd/two"]),
+        ("NLST dd/o*.txt -1", ["dd/one.txt"]),
+        ("NLST dd/x* -1", []),
     ],
 )
 async def test_nlst_gives_names_that_retr_takes(line: str, listed: list[str]) -> None:
@@ -208,9 +216,25 @@ async def test_list_and_stat_take_patterns_too() -> None:
         client = await running.client()
         assert names(await client.download("LIST dd/t*")) == ["two", "two.txt"]
         assert names(await client.download("LIST -l dd/one*")) == ["one.txt"]
+        assert names(await client.download("LIST dd/one* -l")) == ["one.txt"]
         answer = await client.command("STAT dd/*.txt")
         assert [row.split()[-1] for row in answer.lines[1:-1]] == ["[odd].txt", "one.txt", "two.txt"]
         assert answer.code == 212
+
+
+async def test_a_name_that_is_a_pattern_with_options_behind_it_is_found() -> None:
+    async with running_server(store=FtpStore({"a": b"", "[ab] -l": b"", "[xy] -l/inside": b""})) as running:
+        client = await running.client()
+        assert await client.download("NLST [ab] -l") == b"[ab] -l\r\n"
+        assert await client.download("NLST [xy] -l") == b"inside\r\n"
+
+
+@pytest.mark.parametrize("line", ["LIST a/", "NLST a/", "NLST -R a/", "NLST -d a/", "STAT a/", "LIST none/"])
+async def test_a_file_is_no_directory(line: str) -> None:
+    async with running_server(store=FtpStore({"a": b""})) as running:
+        client = await running.client()
+        await client.connect_data()
+        assert await client.codes(line, "NOOP") == [550, 200]
 
 
 async def test_a_pattern_costs_the_pages_of_its_beginning_and_one_request() -> None:

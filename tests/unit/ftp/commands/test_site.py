@@ -19,7 +19,7 @@ from tests.support.ftp_session import FtpStore, clear_text, running_server
         ("HELP", 214),
         ("help", 214),
         ("UMASK", 504),
-        ("UTIME 20260101000000 x", 504),
+        ("UTIME 20260101000000 x", 502),
         ("EXEC ls", 504),
         ("", 501),
         ("  ", 504),
@@ -52,6 +52,21 @@ async def test_files_and_directories_are_copied_inside_the_bucket() -> None:
             "SITE CPFR a", "SITE CPTO b", "site cpfr dir", "site cpto two words", "SITE CPFR a", "SITE CPTO dir",
         ) == [350, 250, 350, 250, 350, 550]  # fmt: skip
         assert running.store.contents == {"a": b"1", "b": b"1", "dir/x": b"3", "two words/x": b"3"}
+
+
+@pytest.mark.parametrize("target", ["a\x01", "dir/below"])
+async def test_site_cpto_refuses_names_as_rnto_does(target: str) -> None:
+    async with running_server(store=FtpStore({"a": b"1", "dir/x": b"2"})) as running:
+        client = await running.client()
+        source = target.partition("/")[0].rstrip("\x01")
+        assert await client.codes(f"RNFR {source}", f"RNTO {target}") == [350, 553]
+        assert await client.codes(f"SITE CPFR {source}", f"SITE CPTO {target}") == [350, 553]
+
+
+async def test_what_fails_is_told_by_its_path_alone() -> None:
+    async with running_server() as running:
+        client = await running.client()
+        assert (await client.command("SITE CPFR none")).text == "550 none: no such file or directory."
 
 
 async def test_site_cpto_needs_site_cpfr_and_only_once() -> None:
