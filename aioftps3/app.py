@@ -30,7 +30,7 @@ from aioftps3.certificates import make_self_signed
 from aioftps3.ftp.config import FtpConfig, RequireTls, UploadEnd
 from aioftps3.ftp.hashing import HASHES
 from aioftps3.ftp.server import FtpsServer
-from aioftps3.keypair import EncryptedKey, KeyPair, reason
+from aioftps3.keypair import BadKeyPair, EncryptedKey, KeyPair, reason
 from aioftps3.renewal import CertificateWatch
 from aioftps3.s3 import digests
 from aioftps3.s3.budget import ByteBudget
@@ -89,7 +89,7 @@ def run(settings: Settings, announce: Callable[[Addresses], None]) -> int:
 
 
 async def serve(settings: Settings, announce: Callable[[Addresses], None], *, hangup_ends: bool = False) -> int:
-    """`run` inside an event loop: 0 after a signal and a drain, 1 when a second signal has aborted transfers. It is the
+    """`run` inside an event loop: 0 after a signal and a drain, 1 when a second signal has cut commands off. It is the
     last thing that a process does: from then on SIGTERM and SIGINT are ignored.
 
     SIGHUP has the certificate read again, or is one of those that end (``hangup_ends``). Raises SettingsError when the
@@ -129,7 +129,7 @@ async def serve(settings: Settings, announce: Callable[[Addresses], None], *, ha
         stack.push_async_callback(_cancelled, watcher)
         announce(server.addresses)
         await signals.wait(1)
-        log.info("draining: running transfers have %g s to end", settings.shutdown_grace)
+        log.info("draining: running transfers and other commands have %g s to end", settings.shutdown_grace)
         drained = await _drained(server, settings.shutdown_grace, signals)
     log.info("stopped")
     return 0 if drained else 1
@@ -235,7 +235,7 @@ def load_tls(settings: Settings) -> ServerTls:
     except EncryptedKey as error:
         fault = Fault("AIOFTPS3_TLS_KEY", "is encrypted; right would be a key without a passphrase")
         raise SettingsError([fault]) from error
-    except OSError as error:  # ssl.SSLError is an OSError
+    except (OSError, BadKeyPair) as error:  # ssl.SSLError is an OSError
         text = (
             f"and its key cannot be used ({reason(error)}); right would be a PEM certificate chain and its private key"
         )
@@ -371,7 +371,7 @@ def warn_about_choices(settings: Settings) -> None:
 
 
 async def _drained(server: FtpsServer, grace_seconds: float, signals: Signals) -> bool:
-    """Drain until all is done, the grace is over, or a second signal comes; False when that cuts transfers off.
+    """Drain until all is done, the grace is over, or a second signal comes; False when that cuts commands off.
 
     Behind the last transfer the drain takes another second at most: for clients that do not close their connections.
     """
@@ -381,8 +381,8 @@ async def _drained(server: FtpsServer, grace_seconds: float, signals: Signals) -
         await asyncio.wait((drain, aborted), return_when=asyncio.FIRST_COMPLETED)
         if drain.done():
             drain.result()
-        elif server.transfers:
-            log.warning("aborting: transfers that still run are cut off")
+        elif server.running_commands:
+            log.warning("aborting: transfers and other commands that still run are cut off")
             return False
         return True
     finally:

@@ -5,10 +5,13 @@ BadKeyPair (ValueError)
 └── Expired         the certificate is valid no more
 """
 
+import base64
+import binascii
 import contextlib
 import hashlib
 import logging
 import os
+import re
 import ssl
 import tempfile
 from collections.abc import Iterator
@@ -25,6 +28,10 @@ WARN_BEFORE = timedelta(days=14)
 
 WARN_PART = 4
 """The last so many-th of a certificate that is valid for a shorter time than that suits."""
+
+
+_CERTIFICATE = re.compile(rb"-----BEGIN ((?:X509 )?CERTIFICATE)-----(.*?)-----END \1-----", re.DOTALL)
+"""Both labels of RFC 7468 section 5. OpenSSL takes TRUSTED CERTIFICATE, too, whose content is another one."""
 
 
 class BadKeyPair(ValueError):
@@ -48,11 +55,12 @@ class KeyPair:
 
     @classmethod
     def load(cls, certificate: Path, key: Path | None) -> "KeyPair":
-        """Read the files; the key may be in the certificate's. Raises OSError and EncryptedKey."""
+        """Read the files; the key may be in the certificate's. Raises OSError and BadKeyPair."""
         chain = certificate.read_bytes()
         pair = cls(chain, chain if key is None else key.read_bytes())
         if b"ENCRYPTED" in pair.key:
             raise EncryptedKey("the key is encrypted")
+        _leaf(chain)
         return pair
 
     @property
@@ -62,11 +70,8 @@ class KeyPair:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of the certificate as clients show it: `AB:CD:...`. Raises ValueError if there is none."""
-        start = self.certificate.index(b"-----BEGIN CERTIFICATE-----")
-        end = self.certificate.index(b"-----END CERTIFICATE-----", start) + len(b"-----END CERTIFICATE-----")
-        der = ssl.PEM_cert_to_DER_cert(self.certificate[start:end].decode("ascii"))
-        return hashlib.sha256(der).digest().hex(":").upper()
+        """SHA-256 of the certificate as clients show it: `AB:CD:...`. Raises BadKeyPair if there is none."""
+        return hashlib.sha256(_leaf(self.certificate)).digest().hex(":").upper()
 
     @property
     def validity(self) -> tuple[datetime, datetime] | None:
@@ -99,6 +104,17 @@ class KeyPair:
         if end - now < min(WARN_BEFORE, (end - begin) / WARN_PART):
             return logging.WARNING, f"expires at {_day(end)}, in {(end - now) / timedelta(days=1):.1f} days"
         return None
+
+
+def _leaf(chain: bytes) -> bytes:
+    """The first certificate, in DER."""
+    found = _CERTIFICATE.search(chain)
+    try:
+        if found is not None:
+            return base64.b64decode(found[2])
+    except binascii.Error as error:
+        raise BadKeyPair("its certificate is no base64") from error
+    raise BadKeyPair("there is no CERTIFICATE in it")
 
 
 @contextlib.contextmanager

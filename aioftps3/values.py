@@ -173,17 +173,6 @@ def ports(text: str) -> tuple[int, ...]:
     return tuple(sorted(found))
 
 
-def show_ports(numbers: tuple[int, ...]) -> str:
-    """The shortest writing of ascending ports: `8023,8030-8040`; `any free ones` for none."""
-    runs: list[list[int]] = []
-    for number in numbers:
-        if runs and number == runs[-1][1] + 1:
-            runs[-1][1] = number
-        else:
-            runs.append([number, number])
-    return ",".join(f"{low}-{high}" if low != high else f"{low}" for low, high in runs) or "any free ones"
-
-
 def listening_hosts(text: str) -> tuple[str, ...]:
     """Addresses or names to listen on, parted by commas; `*` is empty: every IPv4 and IPv6 address."""
     if text.strip() == "*":

@@ -50,6 +50,7 @@ class Dispatcher:
         self._session = session
         self._commands = commands
         self._draining = False
+        self._executing = False
         self._login_deadline = self._new_login_deadline()
         self._idle_reader: asyncio.Task[CommandLine | BadLine] | None = None
         self._starting_tls: asyncio.Task[object] | None = None
@@ -62,7 +63,11 @@ class Dispatcher:
                 line = await self._next_command()
                 if self._session.authenticated:  # should this be a USER, its login has all the time of a first one
                     self._login_deadline = self._new_login_deadline()
-                await self._execute(line)
+                self._executing = True
+                try:
+                    await self._execute(line)
+                finally:
+                    self._executing = False
         except ControlLost as error:
             self._session.log.debug("control connection lost: %s", error)
         except TimeoutError:
@@ -83,9 +88,9 @@ class Dispatcher:
         return len(self._session.waiting)
 
     @property
-    def transferring(self) -> bool:
-        """Whether a transfer runs."""
-        return self._session.transfer is not None
+    def executing(self) -> bool:
+        """Whether a command runs, a transfer for instance."""
+        return self._executing
 
     def drain(self) -> None:
         """End the session as soon as no transfer runs: an idle one at once with 421, in a TLS handshake without."""
@@ -162,7 +167,7 @@ class Dispatcher:
         if command.login and not self._session.authenticated:
             return Reply(530, "Please log in with USER and PASS.")
         if not command.works(self._session.config):
-            return Reply(502, f"Command {command.verb} is switched off here.")
+            return Reply(504 if command.is_subcommand else 502, f"Command {command.verb} is switched off here.")
         if command.argument_required and not line.argument:
             return Reply(501, f"{command.verb} needs an argument: {command.syntax}")
         return None

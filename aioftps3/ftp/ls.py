@@ -20,10 +20,11 @@ from aioftps3.ftp.session import Session
 from aioftps3.storage.errors import NotADirectory, NotFound
 from aioftps3.storage.tree import Entry
 
-__all__ = ("MAX_PENDING", "sections", "timed")
+__all__ = ("MAX_PENDING", "is_file", "sections", "timed")
 
 MAX_PENDING = 10_000
-"""Directories that one recursive listing may have found and not yet visited: about a megabyte."""
+"""Directories that one recursive listing may have found and not yet visited: about a megabyte, ten if their names are
+the longest."""
 
 
 async def sections(session: Session, argument: str) -> AsyncGenerator[Section, None]:
@@ -100,10 +101,10 @@ async def _plain(session: Session, path: PurePosixPath, typed: str) -> AsyncGene
     """A directory's entries, or the file, which keeps the directories that it was asked for with."""
     async with contextlib.aclosing(session.path_io.pages(path)) as pages:
         async for page in pages:
-            yield _file_section(page, typed) if _is_file(path, page) else Section(page)
+            yield _file_section(page, typed) if is_file(path, page) else Section(page)
 
 
-def _is_file(path: PurePosixPath, page: Sequence[Entry]) -> bool:
+def is_file(path: PurePosixPath, page: Sequence[Entry]) -> bool:
     """Whether the page is the file at ``path``, and not what is in a directory."""
     return len(page) == 1 and page[0].path == virtual(path)
 
@@ -123,7 +124,7 @@ async def _matching(
     matches, only_directories = name_filter(path.name), _wants_directory(typed)
     async with contextlib.aclosing(session.path_io.pages(path.parent, literal_prefix(path.name))) as pages:
         async for page in pages:
-            if _is_file(path.parent, page):
+            if is_file(path.parent, page):
                 raise NotFound(reason="not a directory")
             found = [entry for entry in page if matches(entry.name) and (entry.is_dir or not only_directories)]
             if found or not must_match:
@@ -136,23 +137,22 @@ async def _matching(
 async def _recursive(session: Session, top: PurePosixPath, typed: str) -> AsyncGenerator[Section, None]:
     """A directory and all below it as `ls -R` shows them: each directory whole, then those in it, in their order."""
     label = typed.rstrip("/") or ("/" if typed else ".")
-    pending = [(top, label, typed and f"{typed.rstrip('/')}/")]
+    leading = typed and f"{typed.rstrip('/')}/"
+    pending = [""]
     while pending:
-        path, label, prefix = pending.pop()
-        heading: str | None = label
-        directories: list[tuple[PurePosixPath, str, str]] = []
+        below = pending.pop()
+        path, prefix = top / below, f"{leading}{below}/" if below else leading
+        heading: str | None = f"{label.rstrip('/')}/{below}" if below else label
+        directories: list[str] = []
         try:
             async with contextlib.aclosing(session.path_io.pages(path)) as pages:
                 async for page in pages:
-                    if _is_file(path, page):
+                    if is_file(path, page):
                         yield _file_section(page, typed)
                         return
                     yield Section(page, heading=heading, prefix=prefix)
                     heading = None
-                    for entry in page:
-                        if entry.is_dir:
-                            below = f"{label.rstrip('/')}/{entry.name}"
-                            directories.append((path / entry.name, below, f"{prefix}{entry.name}/"))
+                    directories += [f"{below}/{entry.name}" if below else entry.name for entry in page if entry.is_dir]
                     if len(pending) + len(directories) > MAX_PENDING:
                         raise ReplyError(451, "Too many directories for one recursive listing.")
         except aioftp.PathIOError as error:

@@ -62,6 +62,7 @@ class PortPool:
         self._any = not ports
         self._free = list(ports)
         self._waiters: deque[asyncio.Future[None]] = deque()
+        self._called = 0  # waiters for whom a port became free, and who have not drawn it yet
         self._random = random.SystemRandom()
 
     @property
@@ -72,26 +73,34 @@ class PortPool:
     async def bind(self, host: str, family: socket.AddressFamily) -> socket.socket:
         """A listening, non-blocking socket on a random free port of ``host``.
 
-        Waits a little when all are in use. Raises NoFreePort after that and OSError for what is no matter of ports.
+        Waits a little when all are in use, first come first served. Raises NoFreePort after that and OSError for what
+        is no matter of ports.
         """
+        is_taken = not self._any and len(self._free) <= self._called + len(self._waiters)
+        sock = None if is_taken else self._draw(host, family)
         try:
             async with asyncio.timeout(_PORT_WAIT_SECONDS):
-                while True:
+                while sock is None:
+                    await self._released()
                     sock = self._draw(host, family)
-                    if sock is not None:
-                        return sock
-                    waiter = asyncio.get_running_loop().create_future()
-                    self._waiters.append(waiter)
-                    try:
-                        await waiter
-                    except asyncio.CancelledError:
-                        if waiter in self._waiters:
-                            self._waiters.remove(waiter)
-                        elif not waiter.cancelled():
-                            self._wake_next()  # the port that woke us is for another one now
-                        raise
         except TimeoutError as error:
             raise NoFreePort from error
+        return sock
+
+    async def _released(self) -> None:
+        """Wait for a port that no earlier one waits for."""
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
+        try:
+            await waiter
+            self._called -= 1
+        except asyncio.CancelledError:
+            if waiter in self._waiters:
+                self._waiters.remove(waiter)
+            elif not waiter.cancelled():
+                self._called -= 1
+                self._wake_next()  # the port is for another one now
+            raise
 
     def _draw(self, host: str, family: socket.AddressFamily) -> socket.socket | None:
         if self._any:
@@ -121,6 +130,7 @@ class PortPool:
             waiter = self._waiters.popleft()
             if not waiter.done():
                 waiter.set_result(None)
+                self._called += 1
                 break
 
 

@@ -169,9 +169,9 @@ class FtpsServer(aioftp.Server):
         return len(self._sessions)
 
     @property
-    def transfers(self) -> int:
-        """Number of transfers that run now."""
-        return sum(dispatcher.transferring for dispatcher in self._sessions.values() if dispatcher is not None)
+    def running_commands(self) -> int:
+        """Number of commands that run now, transfers among them."""
+        return sum(dispatcher.executing for dispatcher in self._sessions.values() if dispatcher is not None)
 
     @property
     def free_data_ports(self) -> int:

@@ -160,6 +160,11 @@ class Session:
         """Whether transfers convert line ends now."""
         return self.config.convert_text and self.transfer_type == "A"
 
+    @property
+    def shown_login(self) -> str:
+        """The login that the client has sent, for the log."""
+        return printable(str(self.login)[:_LOGIN_IN_LOG])
+
     async def send(self, reply: Reply) -> None:
         """Send a reply now; commands use it for preliminary replies, the final one they return."""
         self.log.debug("< %d %s", reply.code, reply.text)
@@ -169,7 +174,7 @@ class Session:
         """Log how the running transfer has ended: one line, of the same form for success and failure, with the whole
         path, the client and the bytes. The traceback of ``error`` goes with it."""
         if self.transfer is not None:
-            client = f" by {printable(str(self.login)[:_LOGIN_IN_LOG])} from {self.peer}"
+            client = f" by {self.shown_login} from {self.peer}"
             self.log.log(level, "%s, %s", self.transfer.summary(client), end, exc_info=error)
 
     def resolve(self, argument: str) -> PurePosixPath:

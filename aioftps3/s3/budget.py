@@ -255,6 +255,12 @@ class ByteBudget:
             if not self._lapsed_needs[need]:
                 del self._lapsed_needs[need]
 
+    def _seal(self, account: "Account") -> None:
+        """The account's part needs nothing any more."""
+        self._forget_need(account)
+        account.least = 0
+        self._pump()
+
     def _send(self, account: "Account") -> None:
         """The account's part goes in flight."""
         self._forget_need(account)
@@ -365,7 +371,7 @@ class Account:
         self.moved_at = -math.inf
         """When a smallest block's bytes had come last, by the loop's clock."""
         self.is_sealed = False
-        """Whether all bytes have come; it then waits for something else than its client."""
+        """Whether all bytes have come, see `seal`."""
         self._size = 0
         self._mark = 0
         self._closed: S3Error | None = None
@@ -424,6 +430,13 @@ class Account:
             raise RequestInvalid("no part can be begun")
         block = self._budget.block
         self._size, self.least = size, min(-(-least // block) * block, size)
+
+    def seal(self) -> None:
+        """Say that all bytes have come: it waits for something else than its client from now on, and what its part has
+        can be sent, because the last part of an upload may have any size.
+        """
+        self.is_sealed = True
+        self._budget._seal(self)
 
     async def take(self) -> bytearray:
         """Take the next block of the part, waiting for it. Its content is undefined.

@@ -7,6 +7,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Sto
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from aioftps3.s3 import checksums, requests, responses, xml
 from aioftps3.s3.checksums import Algorithm, Verification
@@ -94,7 +95,8 @@ class S3Client(MultipartOperations):
 
     async def head_object(self, key: str, *, if_match: str | None = None, checksum: bool = False) -> ObjectInfo:
         """Ask for an object's size, ETag, time and metadata; with `checksum` for what S3 keeps of that, too, if the
-        client has one that S3 keeps: stores without checksums may refuse the question.
+        client has one that S3 keeps: stores without checksums may refuse the question. ListObjectsV2, too, when it is
+        refused: whether that is for good, or the credentials are.
 
         Raises:
             NoSuchKey: there is none.
@@ -106,6 +108,7 @@ class S3Client(MultipartOperations):
                 method="HEAD",
                 key=key,
                 headers=(*requests.conditions(if_match=if_match), *(self._checksum_wanted if checksum else ())),
+                explain=partial(self.list_objects, prefix=key, max_keys=1),
                 parse=lambda answer: responses.object_info(key, answer.headers),
             )
         )

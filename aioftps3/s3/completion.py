@@ -31,7 +31,8 @@ ABORT_PAUSE_SECONDS = 0.2
 TOKEN_BYTES = 16
 
 RESOLVE_SECONDS = 5.0
-"""How long S3 is asked what has become of a write before it counts as unknown: a client is waiting."""
+"""How long S3 is asked again what has become of a write, which then counts as unknown: a client is waiting. Each of
+these questions has the retries of any request."""
 
 RESOLVE_PAUSE_SECONDS = 0.25
 """First wait between two such questions; it doubles."""

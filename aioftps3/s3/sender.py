@@ -9,6 +9,7 @@ Three faults are mended once in a call, without counting as a retry, because the
 
 import asyncio
 import base64
+import contextlib
 import hashlib
 import logging
 import random
@@ -84,6 +85,9 @@ class Call(Generic[T]):
     """Send Content-MD5, where S3 insists on a checksum."""
     idempotent: bool = True
     """Doing it twice is the same as doing it once."""
+    explain: Callable[[], Awaitable[object]] | None = None
+    """Asks S3 for something else that the same credentials may have, to be refused with a reason: the answer to HEAD
+    has no body."""
     slow: bool = False
     """S3 may take minutes, and may answer 200 before it knows that it failed."""
 
@@ -165,38 +169,40 @@ class RequestSender:
         mended: set[type[errors.S3Error]] = set()
         number = failures = 0
         may_have_acted = False
-        while True:
-            number += 1
-            try:
-                basis = _Basis(self._endpoint, self._clock_offset, await self._credentials.credentials())
-            except errors.S3Error as error:
-                error.may_have_acted = may_have_acted
-                raise
-            with _Report(self._observer, call, number) as report:
-                try:
-                    return await attempt(basis, report)
-                except errors.S3Error as error:
-                    report.stop()
-                    may_have_acted = may_have_acted or error.may_have_acted
-                    if type(error) not in mended:
-                        mended.add(type(error))
-                        if await self._mend(error, basis):
-                            report.failed(error, retry_in=0.0)
-                            continue
-                    failures += 1
-                    delay = self._retry.delay(
-                        error,
-                        attempt=failures,
-                        elapsed=time.monotonic() - started,
-                        idempotent=call.idempotent,
-                        jitter=random.random(),  # noqa: S311 - spreads retries, guards nothing
-                        slow=call.slow,
-                    )
-                    if delay is None:
-                        error.may_have_acted = may_have_acted
-                        raise
-                    report.failed(error, retry_in=delay)
-            await asyncio.sleep(delay)
+        try:
+            while True:
+                number += 1
+                basis = await self._basis()
+                with _Report(self._observer, call, number) as report:
+                    try:
+                        return await attempt(basis, report)
+                    except errors.S3Error as error:
+                        report.stop()
+                        may_have_acted = may_have_acted or error.may_have_acted
+                        if type(error) not in mended:
+                            mended.add(type(error))
+                            if await self._mend(call, error, basis):
+                                report.failed(error, retry_in=0.0)
+                                continue
+                        failures += 1
+                        delay = self._retry.delay(
+                            error,
+                            attempt=failures,
+                            elapsed=time.monotonic() - started,
+                            idempotent=call.idempotent,
+                            jitter=random.random(),  # noqa: S311 - spreads retries, guards nothing
+                            slow=call.slow,
+                        )
+                        if delay is None:
+                            raise
+                        report.failed(error, retry_in=delay)
+                await asyncio.sleep(delay)
+        except errors.S3Error as error:
+            error.may_have_acted = may_have_acted  # by any of the attempts
+            raise
+
+    async def _basis(self) -> _Basis:
+        return _Basis(self._endpoint, self._clock_offset, await self._credentials.credentials())
 
     async def _attempt_whole(self, call: Call[T], basis: _Basis, report: "_Report") -> T:
         try:
@@ -303,8 +309,12 @@ class RequestSender:
             return 0.0
         return abs(error.server_time - (self._clock() + basis.clock_offset))
 
-    async def _mend(self, error: errors.S3Error, basis: _Basis) -> bool:
-        """Remove the cause of an error, unless another call has just done it; say whether it is gone."""
+    async def _mend(self, call: Call[T], error: errors.S3Error, basis: _Basis) -> bool:
+        """Remove the cause of an error, unless another call has just done it; say whether it is gone.
+
+        Raises:
+            S3Error: another error is nearer to the cause.
+        """
         match error:
             case errors.ClockSkew():
                 return self._mend_clock(error, basis)
@@ -312,6 +322,11 @@ class RequestSender:
                 return self._mend_region(error, basis)
             case errors.CredentialsRejected():
                 return await self._credentials.credentials() != basis.credentials or await self._credentials.refresh()
+            case errors.S3ResponseError(code="", status=400 | 403) if call.explain is not None:
+                # Only a refusal for another reason says more; what can be mended has been, when it returns.
+                with contextlib.suppress(errors.AccessDenied):
+                    await call.explain()
+                return await self._basis() != basis
             case _:
                 return False
 

@@ -227,13 +227,17 @@ class Upload:
             view = view[taken:]
 
     def seal(self) -> None:
-        """Say that all bytes have come: what can be sent is sent, and the upload does not count as silent while it
-        waits to be completed.
+        """Say that all bytes have come. While the upload waits to be completed it does not count as silent, and what
+        would only be in the way of others is sent.
         """
         if self._is_alive:
-            self._account.is_sealed = True
+            self._account.seal()
             self._release_room()
-            self._send_if_due()
+            if self._target.is_multipart:
+                self._send_if_due()
+            else:
+                # An upload that nothing keeps from its end has begun it by then, and is one PutObject.
+                asyncio.get_running_loop().call_soon(self._send_if_due)
 
     async def complete(self) -> UploadResult:
         """Make the object visible; returns only when S3 has confirmed it. After an error, call `abort`.
@@ -341,12 +345,8 @@ class Upload:
         part = self._part
         if part is None or self._room is not None or not self._is_alive or len(self._sending) >= self._parts_in_flight:
             return
-        is_sealed = self._account.is_sealed
-        if self._target.is_multipart and (part.is_full or is_sealed):
-            is_due = True
-        else:
-            is_due = self._budget.is_short and self._can_be_sent(part) and not is_sealed
-        if is_due:
+        is_last = part.is_full or self._account.is_sealed
+        if (self._target.is_multipart and is_last) or (self._budget.is_short and self._can_be_sent(part)):
             self._start_sending()
 
     def _start_sending(self) -> None:

@@ -46,7 +46,7 @@ class Watchers:
 
     def made(self, key: str) -> None:
         """There is a file of this key now, or a directory of this marker."""
-        for recent in self._all:
+        for recent in list(self._all):  # who hears of it may forget, and leave
             recent.heard(key)
 
 
@@ -62,7 +62,8 @@ class Recent:
         self._crowded: set[str] = set()
         self._parent: str | None = None
         self._directories: set[str] = set()
-        self._seen: float | None = None
+        self._since = 0.0
+        self._is_seen = False
 
     def stored(self, key: str, entry: Entry) -> None:
         """The tree has stored this file."""
@@ -102,14 +103,14 @@ class Recent:
         there are heard of."""
         self._parent = parent
         self._directories.clear()
-        self._seen = None
+        self._since, self._is_seen = self._clock(), False
         self._watchers.add(self)
 
     def saw(self, directories: Iterable[str], *, whole: bool) -> None:
         """There are these directories, by their markers, in the one that was looked into; ``whole``: and no others."""
         if whole:
             self._directories.update(directories)
-            self._seen = self._clock()
+            self._since, self._is_seen = self._clock(), True
         elif self._parent is not None:
             if len(self._crowded) >= _CROWDED:
                 self._crowded.clear()
@@ -118,17 +119,19 @@ class Recent:
     def forget(self) -> None:
         """What was seen of directories is not good any more."""
         self._parent = None
-        self._seen = None
+        self._directories.clear()
         self._watchers.remove(self)
 
     def heard(self, key: str) -> None:
         """Something has been made."""
-        if self._parent is not None and key.startswith(self._parent) and "/" in key[len(self._parent) :]:
+        if self._is_old:
+            self.forget()
+        elif self._parent is not None and key.startswith(self._parent) and "/" in key[len(self._parent) :]:
             self._directories.add(self._within(key))
 
     def is_no_directory(self, marker: str) -> bool:
         """Whether it is known that there is no directory of this marker."""
-        if self._parent is None or self._seen is None or self._clock() - self._seen > SEEN_SECONDS:
+        if self._parent is None or not self._is_seen or self._is_old:
             return False
         is_below = marker.startswith(self._parent) and marker != self._parent
         return is_below and self._within(marker) not in self._directories
@@ -136,6 +139,11 @@ class Recent:
     def is_crowded(self, parent: str) -> bool:
         """Whether a look at this directory has shown only a part of it."""
         return parent in self._crowded
+
+    @property
+    def _is_old(self) -> bool:
+        """Whether what was seen is of no use any more, or what was asked has not been answered."""
+        return self._clock() - self._since > SEEN_SECONDS
 
     def _within(self, key: str) -> str:
         """The marker of the directory right in the seen one that a key is below, or is the marker of."""

@@ -19,7 +19,7 @@ import logging
 import time
 from array import array
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 from aioftps3.storage.errors import Changed, Exists, NameInvalid, NotFound, NotSupported, StorageError
@@ -46,6 +46,9 @@ _ANY_BYTES = ("utf-8", "surrogateescape")
 """How keys are encoded: some stores have keys that are no UTF-8."""
 
 _FINGERPRINT_MASK = 2**64 - 1
+
+_NUMBERS_AT_A_TIME = 65_536
+"""Fingerprints that are compared before others may work: a millisecond."""
 
 log = logging.getLogger(__name__)
 
@@ -282,10 +285,10 @@ class DirectoryMove:
                     yield original
                     continue
                 if original.key != self._source and not _is_alike(original, copy):
-                    try:
-                        position = self._proven.index(_fingerprint(original, copy.etag), position) + 1
-                    except ValueError:
-                        raise Exists("something came to the target") from None
+                    found = await _index(self._proven, _fingerprint(original, copy.etag), position)
+                    if found is None:
+                        raise Exists("something came to the target")
+                    position = found + 1
                 self._progress.found += 1
 
     def _check_names(self, objects: Iterable[ObjectInfo]) -> None:
@@ -306,14 +309,13 @@ class DirectoryMove:
             async for page in pages:
                 keys: list[str] = []
                 for info in page:
-                    try:
-                        # Both listings have one order, so that this looks at a single number as a rule.
-                        position = self._copied.index(_fingerprint(info), position) + 1
-                    except ValueError:
+                    found = await _index(self._copied, _fingerprint(info), position)
+                    if found is None:
                         left += 1
                         if left > _STRANGERS:
-                            raise Changed("others bring many files") from None
+                            raise Changed("others bring many files")
                         continue
+                    position = found + 1
                     await _find(copies, self._new_key(info), info.size)
                     keys.append(info.key)
                 if delete and keys:
@@ -370,6 +372,18 @@ def _is_alike(original: ObjectInfo, copy: ObjectInfo) -> bool:
 def _fingerprint(info: ObjectInfo, copy: str = "") -> int:
     """Of one version of an object, or of that and the etag of its copy."""
     return hash((info.key, info.etag, copy)) & _FINGERPRINT_MASK
+
+
+async def _index(numbers: array[int], number: int, start: int) -> int | None:
+    """Where a number is from ``start`` on. All have the order of a listing, so that this looks at a single one as a
+    rule; while it looks at many it lets others work."""
+    while start < len(numbers):
+        end = start + _NUMBERS_AT_A_TIME
+        with suppress(ValueError):
+            return numbers.index(number, start, end)
+        start = end
+        await asyncio.sleep(0)
+    return None
 
 
 async def _find(objects: AsyncIterator[ObjectInfo], key: str, size: int) -> None:

@@ -10,7 +10,7 @@ import asyncio
 import dataclasses
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -148,22 +148,12 @@ class S3Store:
         self._clock = clock
 
     async def head(self, key: str) -> ObjectInfo | None:
-        """HeadObject, and when it is refused a listing, whose refusal says why."""
+        """HeadObject."""
         with _storage_errors():
-            async with self._explained(key):
-                try:
-                    return self._seen(await self._client.head_object(key))
-                except s3errors.NoSuchKey:
-                    return None
-
-    @asynccontextmanager
-    async def _explained(self, key: str) -> AsyncIterator[None]:
-        """Inside is a HEAD, whose answer has no body to say whether an object is forbidden or the keys are wrong."""
-        try:
-            yield
-        except s3errors.AccessDenied:
-            await self._client.list_objects(prefix=key, max_keys=1)
-            raise
+            try:
+                return self._seen(await self._client.head_object(key))
+            except s3errors.NoSuchKey:
+                return None
 
     async def open_read(self, key: str, *, offset: int = 0) -> ObjectBody:
         """GetObject; also HeadObject when S3 refuses the range, as it does for one that begins at the very end."""
@@ -224,8 +214,7 @@ class S3Store:
         self._check_announced(expected_size)
         with _storage_errors():
             try:
-                async with self._explained(key):
-                    base = await self._continuations.find(key, offset, likely_size=likely_size)
+                base = await self._continuations.find(key, offset, likely_size=likely_size)
             except s3errors.NoSuchKey:
                 if offset is not None:
                     raise

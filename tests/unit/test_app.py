@@ -23,6 +23,7 @@ from aioftps3 import app
 from aioftps3.auth import User
 from aioftps3.certificates import make_self_signed
 from aioftps3.embedded import Answer, Call, EmbeddedS3, Proceed, Refusal
+from aioftps3.embedded.faults import FaultScript, Gate
 from aioftps3.ftp.config import FtpConfig, RequireTls, UploadEnd
 from aioftps3.options import Settings
 from aioftps3.s3.budget import ByteBudget
@@ -535,6 +536,15 @@ def test_an_encrypted_key_is_refused_instead_of_asking_for_its_passphrase(tmp_pa
         app.load_tls(load({**README, **files}))
 
 
+def test_a_file_without_a_certificate_is_a_fault_of_the_settings(tmp_path: Path) -> None:
+    made = make_self_signed(["localhost"], now=datetime.now(UTC))
+    (tmp_path / "cert.pem").write_bytes(made.certificate.replace(b" CERTIFICATE-", b" TRUSTED CERTIFICATE-"))
+    (tmp_path / "key.pem").write_bytes(made.key)
+    files = {"AIOFTPS3_TLS_CERT": str(tmp_path / "cert.pem"), "AIOFTPS3_TLS_KEY": str(tmp_path / "key.pem")}
+    with pytest.raises(SettingsError, match=r"cannot be used \(there is no CERTIFICATE in it\)"):
+        app.load_tls(load({**README, **files}))
+
+
 def test_a_ca_bundle_without_certificates_is_a_fault_of_the_settings(tmp_path: Path) -> None:
     file = tmp_path / "ca.pem"
     file.write_text("nothing")
@@ -773,6 +783,27 @@ async def test_a_second_signal_aborts_and_stores_nothing(s3: EmbeddedS3, environ
         ftp.close()
         assert "Traceback" not in "".join(running.errors)
     assert not [request for request in s3.requests if request.operation == "PutObject"]
+
+
+async def test_a_second_signal_that_cuts_off_a_rename_is_said(s3: EmbeddedS3, environ: Mapping[str, str]) -> None:
+    """It is no transfer, and may be a directory of thousands of files."""
+    gate = Gate()
+    s3.put("old", b"content")
+    s3.intercept = script = FaultScript()
+    script.add(gate.before, "CopyObject")
+    async with daemon({**environ, "AIOFTPS3_SHUTDOWN_GRACE": "3600"}) as running:
+        ftp = await asyncio.to_thread(login, running.port)
+        await asyncio.to_thread(ftp.sendcmd, "RNFR old")
+        ftp.putcmd("RNTO new")
+        await gate.reached.wait()
+        running.process.terminate()
+        await running.logged("draining")
+        running.process.terminate()
+        assert await running.ended() == 1
+        await running.logged("aborting: transfers and other commands that still run are cut off")
+        gate.open()
+        ftp.close()
+    assert s3.objects().keys() >= {"old"}
 
 
 async def test_a_second_signal_when_no_transfer_runs_any_more_is_no_failure(environ: Mapping[str, str]) -> None:

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives import serialization
 
 from aioftps3.certificates import make_self_signed
 from aioftps3.keypair import BadKeyPair, EncryptedKey, Expired, KeyPair, as_file, reason
+from aioftps3.tls import ServerTls
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -59,12 +60,35 @@ def test_fingerprint_is_the_sha256_of_the_der_form(made: KeyPair) -> None:
 
 def test_a_file_without_certificate_has_no_fingerprint_and_no_validity(made: KeyPair) -> None:
     pair = KeyPair(made.key, made.key)
-    with pytest.raises(ValueError, match="not found"):
+    with pytest.raises(BadKeyPair, match="there is no CERTIFICATE in it"):
         _ = pair.fingerprint
     assert pair.validity is None
     assert pair.expiry == "valid for an unknown time"
     assert pair.warning(NOW) is None
     pair.check_expiry(NOW)
+
+
+def test_the_old_label_of_certificates_is_taken(made: KeyPair) -> None:
+    old = KeyPair(made.certificate.replace(b" CERTIFICATE-", b" X509 CERTIFICATE-"), made.key)
+    assert (old.fingerprint, old.validity) == (made.fingerprint, made.validity)
+    ServerTls(old)
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        (b"", "there is no CERTIFICATE in it"),
+        (b"-----BEGIN TRUSTED CERTIFICATE-----\nAAAA\n-----END TRUSTED CERTIFICATE-----", "there is no CERTIFICATE"),
+        (b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END X509 CERTIFICATE-----", "there is no CERTIFICATE in it"),
+        (b"-----BEGIN CERTIFICATE-----\nA\n-----END CERTIFICATE-----", "its certificate is no base64"),
+    ],
+)
+def test_a_file_without_a_certificate_is_an_error(made: KeyPair, tmp_path: Path, content: bytes, text: str) -> None:
+    certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    certificate.write_bytes(content)
+    key.write_bytes(made.key)
+    with pytest.raises(BadKeyPair, match=text):
+        KeyPair.load(certificate, key)
 
 
 def test_the_validity_is_that_of_the_first_certificate(made: KeyPair) -> None:

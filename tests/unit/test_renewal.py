@@ -179,7 +179,7 @@ def test_the_same_bytes_in_another_file_are_no_news(tmp_path: Path, caplog: pyte
     assert not caplog.records
 
 
-@pytest.mark.parametrize("kind", ["of two pairs", "half", "empty", "gone", "expired", "encrypted"])
+@pytest.mark.parametrize("kind", ["of two pairs", "half", "empty", "trusted", "gone", "expired", "encrypted"])
 def test_what_is_no_good_is_refused_and_the_old_one_stays(
     kind: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -189,7 +189,8 @@ def test_what_is_no_good_is_refused_and_the_old_one_stays(
     reasons = {
         "of two pairs": "KEY_VALUES_MISMATCH",
         "half": "",
-        "empty": "",
+        "empty": "there is no CERTIFICATE in it",
+        "trusted": "there is no CERTIFICATE in it",
         "gone": "No such file or directory",
         "expired": "it has expired at ",
         "encrypted": "the key is encrypted",
@@ -202,6 +203,8 @@ def test_what_is_no_good_is_refused_and_the_old_one_stays(
             scene.write(KeyPair(new.certificate[: len(new.certificate) // 2], new.key))
         elif kind == "empty":
             scene.write(KeyPair(b"", b""))
+        elif kind == "trusted":
+            scene.write(KeyPair(new.certificate.replace(b" CERTIFICATE-", b" TRUSTED CERTIFICATE-"), new.key))
         elif kind == "gone":
             scene.certificate.unlink()
         elif kind == "expired":

@@ -68,11 +68,6 @@ def test_other_texts_are_no_ports(text: str) -> None:
         values.ports(text)
 
 
-def test_ports_are_shown_as_they_are_written() -> None:
-    assert values.show_ports((8023, 8030, 8031, 8032)) == "8023,8030-8032"
-    assert values.show_ports(()) == "any free ones"
-
-
 @pytest.mark.parametrize(("text", "number"), [("30", 30.0), ("0.5", 0.5), ("30s", 30.0), (" 30 s ", 30.0)])
 def test_durations_are_seconds(text: str, number: float) -> None:
     assert values.seconds(0, 60)(text) == number

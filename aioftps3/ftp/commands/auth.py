@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 
 from aioftps3.ftp.commands.table import Command
 from aioftps3.ftp.control import ControlLost
-from aioftps3.ftp.replies import Reply, printable
+from aioftps3.ftp.replies import Reply
 from aioftps3.ftp.session import MAX_LOGIN_TRIES, Session
 from aioftps3.storage import paths
 
@@ -14,8 +14,6 @@ __all__ = ("COMMANDS",)
 
 _TLS_MECHANISMS = frozenset({"TLS", "TLS-C", "SSL", "TLS-P"})
 """AUTH arguments that mean TLS: RFC 4217 section 3, and what older clients send."""
-
-_LOGIN_IN_LOG = 64  # characters
 
 
 async def user(session: Session, argument: str) -> Reply:
@@ -39,9 +37,9 @@ async def pass_(session: Session, argument: str) -> Reply:
         return Reply(503, "Send USER first.")
     account = session.connection.user
     if not await session.parts.users.authenticate(account, argument):
+        session.log.warning("login failed for %s from %s", session.shown_login, session.peer)
         session.forget_login()
         session.failed_logins += 1
-        session.log.warning("login failed for %s from %s", printable(str(account.login)[:_LOGIN_IN_LOG]), session.peer)
         if session.failed_logins >= MAX_LOGIN_TRIES:
             await session.send(Reply(530, "Login incorrect."))
             await session.send(Reply(421, "Too many failed logins."))
@@ -49,7 +47,7 @@ async def pass_(session: Session, argument: str) -> Reply:
         return Reply(530, "Login incorrect.")
     session.authenticated = True
     session.cwd = paths.VirtualPath(str(PurePosixPath(account.home_path)))
-    session.log.info("%s logged in from %s", printable(str(account.login)[:_LOGIN_IN_LOG]), session.peer)
+    session.log.info("%s logged in from %s", session.shown_login, session.peer)
     return Reply(230, "Logged in.")
 
 

@@ -19,8 +19,7 @@ __all__ = ("COMMANDS",)
 
 async def pasv(session: Session, _argument: str) -> Reply:
     """PASV: an IPv4 address and a port for one data connection."""
-    if session.only_extended_passive:
-        return Reply(501, "After EPSV ALL only EPSV is allowed.")
+    _check_epsv_all(session)
     session.check_protection()
     address = await _public_ipv4(session)
     listener = await _listen(session)
@@ -42,6 +41,12 @@ async def epsv(session: Session, argument: str) -> Reply:
     session.check_protection()
     listener = await _listen(session)
     return Reply(229, f"Entering Extended Passive Mode (|||{listener.port}|)")
+
+
+def _check_epsv_all(session: Session) -> None:
+    """Raise ReplyError when the client has said that it will use EPSV only (RFC 2428 section 4)."""
+    if session.only_extended_passive:
+        raise ReplyError(501, "After EPSV ALL only EPSV is allowed.")
 
 
 def _own_protocol(session: Session) -> str:
@@ -107,8 +112,7 @@ async def _listen(session: Session) -> PassiveListener:
 
 async def port(session: Session, argument: str) -> Reply:
     """PORT: the client's own IPv4 address and a port there, to which the server will connect."""
-    if session.only_extended_passive:
-        return Reply(501, "After EPSV ALL only EPSV is allowed.")
+    _check_epsv_all(session)
     target = parse_port(argument)
     if target is None:
         return Reply(501, "PORT takes six numbers: h1,h2,h3,h4,p1,p2.")
@@ -117,8 +121,7 @@ async def port(session: Session, argument: str) -> Reply:
 
 async def eprt(session: Session, argument: str) -> Reply:
     """EPRT: the same for IPv4 and IPv6."""
-    if session.only_extended_passive:
-        return Reply(501, "After EPSV ALL only EPSV is allowed.")
+    _check_epsv_all(session)
     target = parse_eprt(argument)
     if target is None:
         return Reply(501, "EPRT takes |1|<IPv4 address>|<port>| or |2|<IPv6 address>|<port>|.")

@@ -10,9 +10,8 @@ from typing import cast
 
 from aioftps3.ftp.commands.table import Command
 from aioftps3.ftp.listing import Section, mlsd_lines, nlst_lines, section_lines
-from aioftps3.ftp.ls import sections, timed
+from aioftps3.ftp.ls import is_file, sections, timed
 from aioftps3.ftp.lsarguments import list_requests
-from aioftps3.ftp.pathio import virtual
 from aioftps3.ftp.replies import Reply
 from aioftps3.ftp.session import Session
 from aioftps3.ftp.transfer import send_pages
@@ -66,7 +65,7 @@ async def mlsd(session: Session, argument: str) -> Reply:
     async def directory_only() -> AsyncGenerator[Sequence[Entry], None]:
         async with contextlib.aclosing(session.path_io.pages(path)) as pages:
             async for page in pages:
-                if len(page) == 1 and page[0].path == virtual(path):
+                if is_file(path, page):
                     raise NotADirectory
                 yield await session.path_io.timed(page) if with_times else page
 

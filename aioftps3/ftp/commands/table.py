@@ -72,13 +72,20 @@ class Command:
     aliases: tuple[str, ...] = ()
     """Other verbs for the same command: the X forms of RFC 775."""
     switch: Switch | None = None
-    """What has to be on; without it the command is answered with 502 and shown neither by FEAT nor by HELP."""
+    """What has to be on; without it the command is answered with 502, a subcommand with 504, and shown neither by FEAT
+    nor by HELP."""
     subcommands: Mapping[str, Command] = field(default_factory=dict)
     """Commands of their own that the first word of the argument names, in upper case."""
 
     def works(self, config: FtpConfig) -> bool:
         """Whether the server offers it."""
         return self.switch is None or self.switch.on(config)
+
+    @property
+    def is_subcommand(self) -> bool:
+        """Whether it is named by the argument of another command. Clients know by 504 that another form of the argument
+        will not do either (RFC 959 section 5.4); after 502, lftp tries it."""
+        return " " in self.verb
 
     def meant_by(self, argument: str) -> tuple[Command, str]:
         """The subcommand that an argument names, with the argument behind it; else the command with all of it."""

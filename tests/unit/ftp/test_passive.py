@@ -148,6 +148,51 @@ async def test_whoever_waits_for_a_port_gets_the_next_one_first_come_first_serve
     (await second).close()
 
 
+async def test_a_newcomer_takes_no_port_that_another_one_waits_for_but_any_other() -> None:
+    ports = unused_ports(2)
+    pool = PortPool(ports)
+    held = {sock.getsockname()[1]: sock for sock in [await pool.bind(HOST, socket.AF_INET) for _ in ports]}
+
+    def give_back() -> None:
+        port, sock = held.popitem()
+        sock.close()
+        pool.release(port)
+
+    waiting = asyncio.create_task(pool.bind(HOST, socket.AF_INET))
+    await settle()
+    give_back()  # wakes the one that waits, which has not run yet
+    newcomer = asyncio.create_task(pool.bind(HOST, socket.AF_INET))
+    drawn = await waiting
+    await settle()
+    assert not newcomer.done()
+    give_back()
+    with await newcomer:
+        assert pool.free == 0
+    drawn.close()
+    for port in ports:
+        pool.release(port)
+    third = asyncio.create_task(pool.bind(HOST, socket.AF_INET))
+    await settle()
+    (await third).close()
+
+
+async def test_ports_that_are_released_at_once_are_enough_for_a_waiter_and_a_newcomer() -> None:
+    ports = unused_ports(2)
+    pool = PortPool(ports)
+    for sock in [await pool.bind(HOST, socket.AF_INET) for _ in ports]:
+        sock.close()
+    waiting = asyncio.create_task(pool.bind(HOST, socket.AF_INET))
+    await settle()
+    for port in ports:
+        pool.release(port)
+    newcomer = asyncio.create_task(pool.bind(HOST, socket.AF_INET))
+    await settle()
+    assert waiting.done()
+    assert newcomer.done()
+    waiting.result().close()
+    newcomer.result().close()
+
+
 async def test_a_waiter_that_is_cancelled_does_not_keep_the_port_from_the_next() -> None:
     port = unused_ports(1)[0]
     pool = PortPool((port,))

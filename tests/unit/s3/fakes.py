@@ -178,6 +178,7 @@ class FakeS3:
             "CompleteMultipartUpload": lambda: self._complete(query, data, request),
             "AbortMultipartUpload": lambda: self._abort(query),
             "ListParts": lambda: self._list_parts(query),
+            "ListObjectsV2": self._list_nothing,
             "UploadPartCopy": lambda: self._part_copy(query, request),
             "CopyObject": lambda: self._copy(key, request),
         }
@@ -295,6 +296,9 @@ class FakeS3:
         if self.uploads.pop(query["uploadId"], None) is None:
             return self._error(404, "NoSuchUpload")
         return self._respond(204)
+
+    def _list_nothing(self) -> FakeResponse:
+        return self._respond(200, {}, b"<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>")
 
     def _list_parts(self, query: dict[str, str]) -> FakeResponse:
         if query["uploadId"] not in self.uploads:

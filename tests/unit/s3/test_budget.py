@@ -569,7 +569,8 @@ def test_an_upload_whose_bytes_have_all_come_is_not_evicted(sealed: bool) -> Non
     async def scenario() -> None:
         budget = ByteBudget(16 * BLOCK, block=BLOCK, growth=1, patience=PATIENCE)
         (holder,) = await held_by(budget, 8)
-        holder.account.is_sealed = sealed
+        if sealed:
+            holder.account.seal()
         assert await is_evicted(holder, budget, blocks=12) is not sealed
 
     run_in_virtual_time(scenario())

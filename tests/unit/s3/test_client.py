@@ -1,5 +1,6 @@
 """What each operation sends, what it makes of answers, what is repeated and what is mended."""
 
+import asyncio
 import base64
 import hashlib
 from email.utils import formatdate
@@ -352,6 +353,59 @@ async def test_rejected_credentials_are_refreshed_once(code: str) -> None:
         with pytest.raises(errors.CredentialsRejected):
             await S3Client(fake, ENDPOINT, _Rotating(left)).delete_object("k")
         assert len(fake.sent) == tries
+
+
+@pytest.mark.parametrize("status", [400, 403])
+async def test_credentials_that_head_refuses_without_a_word_are_refreshed(status: int) -> None:
+    """Its answer has no body to say that the keys have been rotated (403), or that the token has expired (400)."""
+    fake = FakeS3()
+    fake.objects["k"], fake.metadata["k"] = b"data", {}
+    fake.faults["HeadObject", 0] = Answered(status)
+    fake.faults["ListObjectsV2", 0] = Answered(status, "ExpiredToken")
+    assert (await S3Client(fake, ENDPOINT, _Rotating(left=1)).head_object("k")).size == 4
+    assert fake.requests == ["HeadObject", "ListObjectsV2", "ListObjectsV2", "HeadObject"]
+    assert [header(request, "x-amz-security-token") for request in fake.sent] == [None, None, "TOKEN", "TOKEN"]
+
+
+async def test_a_head_is_repeated_when_another_call_has_refreshed_the_credentials_meanwhile() -> None:
+    fake, credentials = FakeS3(), _Rotating(left=1)
+    fake.objects["k"], fake.metadata["k"] = b"data", {}
+    fake.faults["HeadObject", 0] = Answered(403)
+    fake.faults["ListObjectsV2", 0] = Answered(200, body=listing())
+    call = asyncio.create_task(S3Client(fake, ENDPOINT, credentials).head_object("k"))
+    await asyncio.sleep(0)
+    await credentials.refresh()
+    assert (await call).size == 4
+    assert fake.requests == ["HeadObject", "ListObjectsV2", "HeadObject"]
+
+
+@pytest.mark.parametrize("listing", [None, Answered(403, "AccessDenied")])
+async def test_a_head_that_is_refused_for_good_is_not_repeated(listing: Answered | None) -> None:
+    fake = FakeS3()
+    fake.always["HeadObject"] = Answered(403)
+    if listing is not None:
+        fake.always["ListObjectsV2"] = listing
+    with pytest.raises(errors.AccessDenied) as caught:
+        await S3Client(fake, ENDPOINT, _Rotating(left=1)).head_object("k")
+    assert caught.value.operation == "HeadObject"
+    assert fake.requests == ["HeadObject", "ListObjectsV2"]
+
+
+class _Gone(_Rotating):
+    """Fails when it is asked for newer ones."""
+
+    async def refresh(self) -> bool:
+        raise errors.NoCredentials("the source of credentials is down")
+
+
+async def test_what_an_attempt_may_have_done_is_said_by_whatever_error_comes_last() -> None:
+    """An upload looks for its object then, instead of reporting a failure."""
+    fake = FakeS3()
+    fake.faults["PutObject", 0] = LostAfter()
+    fake.faults["PutObject", 1] = Answered(403, "ExpiredToken")
+    with pytest.raises(errors.NoCredentials) as caught:
+        await S3Client(fake, ENDPOINT, _Gone(), retry=PATIENT).put_object("k", BytesBody(b"abc"))
+    assert caught.value.may_have_acted
 
 
 async def test_observer_hears_of_every_attempt() -> None:

@@ -135,6 +135,71 @@ async def test_a_part_that_somebody_may_write_into_is_not_sent() -> None:
     assert fake.objects["k"][-2:] == b"ab"
 
 
+# -- one that has all its bytes and waits to be completed ----------------------------------------------------------
+
+
+@pytest.mark.parametrize("blocks", [4, 7])
+async def test_one_that_is_sealed_and_waits_makes_room_for_others(blocks: int) -> None:
+    """Below a directory that is renamed, whole files wait for the end of that."""
+    fake, budget = FakeS3(), budget_of(blocks + 4)
+    upload, other = upload_of(fake, budget), upload_of(fake, budget, "other")
+    await upload.write(bytes(blocks * BLOCK))
+    upload.seal()
+    await settle()
+    assert fake.requests == []
+    writing = asyncio.create_task(other.write(bytes(5 * BLOCK)))
+    await settle()
+    assert writing.done()
+    assert part_sizes(fake) == [blocks * BLOCK]
+    assert (await upload.complete()).size == blocks * BLOCK
+    await other.complete()
+    assert {key: len(data) for key, data in fake.objects.items()} == {"k": blocks * BLOCK, "other": 5 * BLOCK}
+    assert is_whole(budget)
+
+
+async def test_one_that_is_sealed_while_others_wait_makes_room_for_them() -> None:
+    fake, budget = FakeS3(), budget_of(8)
+    upload = upload_of(fake, budget)
+    await upload.write(bytes(4 * BLOCK))
+    writing = asyncio.create_task(upload_of(fake, budget, "other").write(bytes(5 * BLOCK)))
+    await settle()
+    assert not writing.done()
+    upload.seal()
+    await settle()
+    assert writing.done()
+    await upload.complete()
+    assert len(fake.objects["k"]) == 4 * BLOCK
+
+
+async def test_one_that_is_sealed_and_completed_at_once_is_one_request_though_memory_is_short() -> None:
+    fake, budget = FakeS3(), budget_of(8)
+    upload = upload_of(fake, budget)
+    await upload.write(bytes(7 * BLOCK))
+    room = await upload.room()  # or it would be sent while others wait
+    writing = asyncio.create_task(upload_of(fake, budget, "other").write(bytes(2 * BLOCK)))
+    await settle()
+    assert budget.waiting == 1
+    room[:1] = b"x"
+    upload.seal()
+    await upload.complete()
+    await writing
+    assert fake.requests[0] == "PutObject"
+    assert len(fake.objects["k"]) == 7 * BLOCK
+
+
+async def test_what_a_sealed_part_does_not_need_is_free_for_others() -> None:
+    """A part is promised what it needs to be sendable; a small file does not need that."""
+    fake, budget = FakeS3(), budget_of(9)
+    upload, other = upload_of(fake, budget), upload_of(fake, budget, "other")
+    await upload.write(bytes(1))
+    upload.seal()
+    await settle()
+    await other.write(bytes(8 * BLOCK))
+    assert fake.requests == []
+    await upload.complete()
+    assert fake.requests == ["PutObject"]
+
+
 # -- one that S3 is slow for ---------------------------------------------------------------------------------------
 
 
@@ -308,26 +373,6 @@ async def test_when_all_bytes_have_come_the_last_part_is_sent_before_the_object_
         await upload.room()
     await upload.complete()
     assert len(fake.objects["k"]) == PART + 3
-
-
-def test_an_upload_whose_bytes_have_all_come_stays_one_put_and_keeps_its_memory() -> None:
-    async def scenario() -> None:
-        fake, budget = FakeS3(), budget_of(8)
-        upload = upload_of(fake, budget)
-        await upload.write(bytes(6 * BLOCK))
-        upload.seal()
-        large = Upload(client_of(fake), "large", budget=budget, part_size=PART, equal_parts=True)
-        waiting = asyncio.create_task(large.write(bytes(PART)))
-        await asyncio.sleep(10 * PATIENCE)
-        assert not waiting.done()
-        await upload.complete()
-        assert fake.requests == ["PutObject"]
-        await waiting
-        await large.abort()
-        upload.seal()
-        assert is_whole(budget)
-
-    run_in_virtual_time(scenario())
 
 
 # -- crowds --------------------------------------------------------------------------------------------------------

@@ -107,6 +107,25 @@ def test_directories_that_are_made_meanwhile_are_heard_of() -> None:
     assert not recent.is_no_directory("d/file/")
 
 
+@pytest.mark.parametrize("is_seen", [True, False])
+def test_what_is_heard_is_dropped_when_nobody_comes_back_for_it(is_seen: bool) -> None:
+    """RNFR without RNTO, or a look that failed."""
+    clock, watchers = Clock(), Watchers()
+    recents = [Recent(watchers, clock) for _ in range(3)]
+    for recent in recents:
+        recent.looks_into("d/")
+        if is_seen:
+            recent.saw(["d/old/"], whole=True)
+    watchers.made("d/new/")
+    assert {len(recent._directories) for recent in recents} == {1 + is_seen}
+    clock.now += SEEN_SECONDS + 1
+    watchers.made("d/newer/")
+    assert {len(recent._directories) for recent in recents} == {0}
+    assert len(watchers._all) == 0
+    recents[0].saw(["d/x/"], whole=True)
+    assert not recents[0].is_no_directory("d/newer/"), "it came when nobody listened"
+
+
 def test_nobody_is_kept_for_being_told() -> None:
     watchers = Watchers()
     recent = Recent(watchers)

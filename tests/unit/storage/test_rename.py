@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+from array import array
 from collections.abc import Callable
 from contextlib import aclosing, suppress
 
@@ -278,6 +279,36 @@ class TestMove:
         with pytest.raises(Changed):
             await bench.move()
         assert numbered(3).items() <= bench.store.contents.items()
+
+    async def test_looking_for_a_stranger_among_very_many_keys_lets_others_work(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(rename, "_NUMBERS_AT_A_TIME", 2)
+        steps: list[int] = []
+        bench = Bench(numbered(8))
+        turns = 0
+
+        async def others() -> None:
+            nonlocal turns
+            while True:
+                turns += 1
+                await asyncio.sleep(0)
+
+        bench.at("CopyObject", "b/0007", "after", lambda: bench.store.seed("a/0000new", b"new"))
+        working = asyncio.create_task(others())
+        original = rename._index
+
+        async def index(numbers: array[int], number: int, start: int) -> int | None:
+            before = turns
+            found = await original(numbers, number, start)
+            steps.append(turns - before)
+            return found
+
+        monkeypatch.setattr(rename, "_index", index)
+        await bench.move()
+        working.cancel()
+        assert bench.store.contents == moved({**numbered(8), "a/0000new": b"new"})
+        assert sorted(steps) == [0] * 9 + [4], "7 numbers behind the first, two at a time"
 
     async def test_a_source_that_somebody_deletes_meanwhile_is_not_missed(self) -> None:
         bench = Bench(numbered(30))

@@ -253,6 +253,19 @@ async def test_a_listing_whose_times_s3_does_not_tell_fails(scene: Scene) -> Non
         await scene.store.times(objects)
 
 
+async def test_a_listing_fails_when_the_keys_stop_being_good_in_its_middle(scene: Scene) -> None:
+    """HEAD is refused without a word then, as if the object were forbidden, which would be shown without its time."""
+    scene.server.put("k", b"1", headers={"x-amz-meta-mtime": "1500000000"})
+    objects = (await scene.store.list("")).objects
+
+    async def intercept(call: Call, proceed: Proceed) -> Answer:
+        raise Refusal("InvalidAccessKeyId", 403, "")
+
+    scene.server.intercept = intercept
+    with pytest.raises(errors.Misconfigured):
+        await scene.store.times(objects)
+
+
 async def test_listings_share_the_slots_for_looks(scene: Scene) -> None:
     under_way = peak = 0
 

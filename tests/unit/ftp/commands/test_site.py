@@ -19,7 +19,7 @@ from tests.support.ftp_session import FtpStore, clear_text, running_server
         ("HELP", 214),
         ("help", 214),
         ("UMASK", 504),
-        ("UTIME 20260101000000 x", 502),
+        ("UTIME 20260101000000 x", 504),
         ("EXEC ls", 504),
         ("", 501),
         ("  ", 504),
