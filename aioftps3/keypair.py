@@ -30,8 +30,10 @@ WARN_PART = 4
 """The last so many-th of a certificate that is valid for a shorter time than that suits."""
 
 
-_CERTIFICATE = re.compile(rb"-----BEGIN ((?:X509 )?CERTIFICATE)-----(.*?)-----END \1-----", re.DOTALL)
-"""Both labels of RFC 7468 section 5. OpenSSL takes TRUSTED CERTIFICATE, too, whose content is another one."""
+_CERTIFICATE = re.compile(rb"-----BEGIN ([^-\r\n]*CERTIFICATE)-----(.*?)-----END \1-----", re.DOTALL)
+
+_LABELS = (b"CERTIFICATE", b"X509 CERTIFICATE")
+"""Of RFC 7468 section 5. OpenSSL takes TRUSTED CERTIFICATE, too, whose content is another one."""
 
 
 class BadKeyPair(ValueError):
@@ -109,12 +111,14 @@ class KeyPair:
 def _leaf(chain: bytes) -> bytes:
     """The first certificate, in DER."""
     found = _CERTIFICATE.search(chain)
+    if found is None:
+        raise BadKeyPair("there is no CERTIFICATE in it")
+    if found[1] not in _LABELS:
+        raise BadKeyPair("its first certificate is no plain CERTIFICATE")
     try:
-        if found is not None:
-            return base64.b64decode(found[2])
+        return base64.b64decode(found[2])
     except binascii.Error as error:
         raise BadKeyPair("its certificate is no base64") from error
-    raise BadKeyPair("there is no CERTIFICATE in it")
 
 
 @contextlib.contextmanager

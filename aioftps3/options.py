@@ -470,7 +470,7 @@ class Settings(BaseModel):
     shutdown_grace: Annotated[
         Seconds,
         _parsed(values.seconds(0, 3600)),
-        Opt("AIOFTPS3_SHUTDOWN_GRACE", "Seconds that running transfers get to end after SIGTERM."),
+        Opt("AIOFTPS3_SHUTDOWN_GRACE", "Seconds that running transfers and other commands get to end after SIGTERM."),
     ] = 30.0
 
     log_level: Annotated[

@@ -27,28 +27,36 @@ MAX_PENDING = 10_000
 the longest."""
 
 
+class _NoMatch(NotFound):
+    """No name in a directory matches: an empty listing, unless the argument means something else that is there."""
+
+
 async def sections(session: Session, argument: str) -> AsyncGenerator[Section, None]:
     """What the argument means, options and wildcards included; at least one section comes.
 
     Raises PathIOError or NotFound, when nothing is there before the first section, and ReplyError.
     """
-    *attempts, last = list_requests(argument)
-    for request in attempts:
-        found = _sections(session, request, must_match=True)
+    requests = list_requests(argument)
+    refusal: Exception = NotFound()
+    is_unmatched = False
+    for request in requests:
+        found = _sections(session, request, must_match=len(requests) > 1)
         async with contextlib.aclosing(found):
             try:
                 first = await anext(found)
             except (aioftp.PathIOError, NotFound) as error:
-                if isinstance(error, NotFound) or isinstance(error.__cause__, NotFound):
-                    continue
-                raise
+                if not (isinstance(error, NotFound) or isinstance(error.__cause__, NotFound)):
+                    raise
+                refusal = error
+                is_unmatched = is_unmatched or isinstance(error, _NoMatch)
+                continue
             yield first
             async for section in found:
                 yield section
             return
-    async with contextlib.aclosing(_sections(session, last)) as found:
-        async for section in found:
-            yield section
+    if not is_unmatched:
+        raise refusal
+    yield Section(())
 
 
 def timed(session: Session, found: AsyncGenerator[Section, None]) -> AsyncGenerator[Section, None]:
@@ -120,7 +128,7 @@ async def _matching(
     session: Session, path: PurePosixPath, typed: str, *, must_match: bool
 ) -> AsyncGenerator[Section, None]:
     """The entries of one directory whose names match, directories among them as themselves, and only they when the
-    pattern ends in a slash. Raises NotFound when some ``must_match`` and none does."""
+    pattern ends in a slash. Raises _NoMatch when some ``must_match`` and none does."""
     matches, only_directories = name_filter(path.name), _wants_directory(typed)
     async with contextlib.aclosing(session.path_io.pages(path.parent, literal_prefix(path.name))) as pages:
         async for page in pages:
@@ -131,7 +139,7 @@ async def _matching(
                 must_match = False
                 yield Section(found, prefix=_leading(typed))
     if must_match:
-        raise NotFound
+        raise _NoMatch
 
 
 async def _recursive(session: Session, top: PurePosixPath, typed: str) -> AsyncGenerator[Section, None]:

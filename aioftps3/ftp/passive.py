@@ -76,13 +76,17 @@ class PortPool:
         Waits a little when all are in use, first come first served. Raises NoFreePort after that and OSError for what
         is no matter of ports.
         """
-        is_taken = not self._any and len(self._free) <= self._called + len(self._waiters)
+        is_taken = not self._any and len(self._free) <= self._called
         sock = None if is_taken else self._draw(host, family)
         try:
             async with asyncio.timeout(_PORT_WAIT_SECONDS):
                 while sock is None:
                     await self._released()
-                    sock = self._draw(host, family)
+                    try:
+                        sock = self._draw(host, family)
+                    except OSError:
+                        self._wake_next()
+                        raise
         except TimeoutError as error:
             raise NoFreePort from error
         return sock

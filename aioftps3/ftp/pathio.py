@@ -342,9 +342,9 @@ class S3PathIO(AbstractPathIO[PurePosixPath]):
         return S3File(self.tree, path, mode, offset, expected_size)
 
     @_path_io
-    async def rename_source(self, path: PurePosixPath) -> Entry:
-        """What RNFR or SITE CPFR names; hand it to `rename_entry` or `copy_entry`."""
-        return await self.tree.rename_source(virtual(path))
+    async def rename_source(self, path: PurePosixPath, *, directory: bool = False) -> Entry:
+        """What RNFR or SITE CPFR names, or only a ``directory``; hand it to `rename_entry` or `copy_entry`."""
+        return await self.tree.rename_source(virtual(path), directory=directory)
 
     @_path_io
     async def rename_entry(self, source: Entry, target: PurePosixPath) -> None:

@@ -61,11 +61,17 @@ def copy_ranges(size: int, part_bytes: int = COPY_PART_BYTES) -> list[tuple[int,
 def is_copy(source: ObjectInfo, target: ObjectInfo) -> bool:
     """Say whether `target` is known to be a copy of `source`, both as HeadObject described them.
 
-    The content type and the metadata are the same. So are the bytes: they have the same ETag; or the same write token,
-    because copies keep metadata; or the target is a copy in parts, which names its source. False where nothing proves
-    it: copies of multipart uploads have ETags of their own.
+    What `source` keeps besides its content is there, as far as HeadObject tells. So are the bytes: they have the same
+    ETag; or the same write token, because copies keep metadata; or the target is a copy in parts, which names its
+    source. False where nothing proves it: copies of multipart uploads have ETags of their own.
     """
-    is_alike = source.size == target.size and source.content_type in (None, target.content_type)
+    is_alike = (
+        source.size == target.size
+        and source.content_type in (None, target.content_type)
+        and source.content_headers.items() <= target.content_headers.items()
+        and kept_storage_class(source.storage_class) in (None, target.storage_class)
+        and source.tag_count == target.tag_count
+    )
     if not is_alike or _metadata(source) != _metadata(target):
         return False
     token = source.metadata.get(WRITE_ID_METADATA)

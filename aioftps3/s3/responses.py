@@ -183,7 +183,7 @@ def object_info(key: str, headers: Mapping[str, str], *, size: int | None = None
         storage_class=headers.get("x-amz-storage-class"),
         content_headers={name: headers[name] for name in CONTENT_HEADERS if name in headers},
         encryption="customer" if f"{ENCRYPTION}-customer-algorithm" in headers else headers.get(ENCRYPTION),
-        settled=answered is None or answered - last_modified >= SETTLING_SECONDS,
+        settled=answered is None or abs(answered - last_modified) >= SETTLING_SECONDS,
         tag_count=int(tags) if _LENGTH.fullmatch(tags := headers.get("x-amz-tagging-count", "")) else 0,
     )
 

@@ -222,8 +222,9 @@ class Tree:
             self._recent.gone(key)
             await self._store.delete((key,))
 
-    async def rename_source(self, path: VirtualPath) -> Entry:
-        """The entry to give to `rename` or `copy`: a file or a directory. Raises NotFound; Denied for the root.
+    async def rename_source(self, path: VirtualPath, *, directory: bool = False) -> Entry:
+        """The entry to give to `rename` or `copy`: a file or a directory, or only a ``directory``. Raises NotFound;
+        Denied for the root.
 
         One request, none for a file that this tree stored a moment ago, two or three in a directory of many entries.
         """
@@ -232,16 +233,16 @@ class Tree:
         key, parent = self._key(path), self._marker(parent_of(path))
         marker = key + "/"
         self._recent.forget()
-        stored = self._recent.file(key)
+        stored = None if directory else self._recent.file(key)
         if stored is not None:
             return stored
         if self._recent.is_crowded(parent):
-            return await self.stat(path)
+            return await self.stat(path, directory=directory)
         # Not HeadObject, because this tells besides which names of the same directory are directories.
         self._recent.looks_into(parent)
         page = await first_page(self._store, parent, delimiter="/", limit=_LOOK_LIMIT)
         self._recent.saw(page.prefixes, whole=page.next_token is None)
-        info = next((info for info in page.objects if info.key == key), None)
+        info = None if directory else next((info for info in page.objects if info.key == key), None)
         if info is not None:
             return file_entry(path, info)
         if marker in page.prefixes:

@@ -541,7 +541,7 @@ def test_a_file_without_a_certificate_is_a_fault_of_the_settings(tmp_path: Path)
     (tmp_path / "cert.pem").write_bytes(made.certificate.replace(b" CERTIFICATE-", b" TRUSTED CERTIFICATE-"))
     (tmp_path / "key.pem").write_bytes(made.key)
     files = {"AIOFTPS3_TLS_CERT": str(tmp_path / "cert.pem"), "AIOFTPS3_TLS_KEY": str(tmp_path / "key.pem")}
-    with pytest.raises(SettingsError, match=r"cannot be used \(there is no CERTIFICATE in it\)"):
+    with pytest.raises(SettingsError, match=r"cannot be used \(its first certificate is no plain CERTIFICATE\)"):
         app.load_tls(load({**README, **files}))
 
 

@@ -78,7 +78,7 @@ def test_the_old_label_of_certificates_is_taken(made: KeyPair) -> None:
     ("content", "text"),
     [
         (b"", "there is no CERTIFICATE in it"),
-        (b"-----BEGIN TRUSTED CERTIFICATE-----\nAAAA\n-----END TRUSTED CERTIFICATE-----", "there is no CERTIFICATE"),
+        (b"-----BEGIN TRUSTED CERTIFICATE-----\nAAAA\n-----END TRUSTED CERTIFICATE-----", "no plain"),
         (b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END X509 CERTIFICATE-----", "there is no CERTIFICATE in it"),
         (b"-----BEGIN CERTIFICATE-----\nA\n-----END CERTIFICATE-----", "its certificate is no base64"),
     ],
@@ -89,6 +89,14 @@ def test_a_file_without_a_certificate_is_an_error(made: KeyPair, tmp_path: Path,
     key.write_bytes(made.key)
     with pytest.raises(BadKeyPair, match=text):
         KeyPair.load(certificate, key)
+
+
+def test_a_trusted_certificate_in_front_of_its_chain_is_refused(made: KeyPair, tmp_path: Path) -> None:
+    """OpenSSL would serve it, and everything else would be told of the one behind it."""
+    trusted = made.certificate.replace(b" CERTIFICATE-", b" TRUSTED CERTIFICATE-")
+    (tmp_path / "both.pem").write_bytes(made.key + trusted + made.certificate)
+    with pytest.raises(BadKeyPair, match="its first certificate is no plain CERTIFICATE"):
+        KeyPair.load(tmp_path / "both.pem", None)
 
 
 def test_the_validity_is_that_of_the_first_certificate(made: KeyPair) -> None:

@@ -190,7 +190,7 @@ def test_what_is_no_good_is_refused_and_the_old_one_stays(
         "of two pairs": "KEY_VALUES_MISMATCH",
         "half": "",
         "empty": "there is no CERTIFICATE in it",
-        "trusted": "there is no CERTIFICATE in it",
+        "trusted": "its first certificate is no plain CERTIFICATE",
         "gone": "No such file or directory",
         "expired": "it has expired at ",
         "encrypted": "the key is encrypted",

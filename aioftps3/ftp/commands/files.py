@@ -8,7 +8,6 @@ from aioftps3.ftp.commands.table import Command
 from aioftps3.ftp.listing import facts_line
 from aioftps3.ftp.replies import Reply
 from aioftps3.ftp.session import Session
-from aioftps3.storage.errors import NotADirectory
 from aioftps3.storage.tree import Entry
 
 __all__ = ("COMMANDS", "source_entry", "target_path")
@@ -37,11 +36,8 @@ async def rnto(session: Session, argument: str) -> Reply:
 
 
 async def source_entry(session: Session, argument: str) -> Entry:
-    """What is to be renamed or copied. Raises PathIOError, NameInvalid, NotADirectory."""
-    entry = await session.path_io.rename_source(session.resolve(argument))
-    if argument.endswith("/") and not entry.is_dir:
-        raise NotADirectory
-    return entry
+    """What is to be renamed or copied. Raises PathIOError and NameInvalid."""
+    return await session.path_io.rename_source(session.resolve(argument), directory=argument.endswith("/"))
 
 
 def target_path(session: Session, source: Entry, argument: str) -> PurePosixPath:

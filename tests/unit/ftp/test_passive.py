@@ -148,49 +148,96 @@ async def test_whoever_waits_for_a_port_gets_the_next_one_first_come_first_serve
     (await second).close()
 
 
-async def test_a_newcomer_takes_no_port_that_another_one_waits_for_but_any_other() -> None:
-    ports = unused_ports(2)
-    pool = PortPool(ports)
-    held = {sock.getsockname()[1]: sock for sock in [await pool.bind(HOST, socket.AF_INET) for _ in ports]}
+class Crowd:
+    """A pool whose ports are all taken, and one who waits for a port."""
 
-    def give_back() -> None:
-        port, sock = held.popitem()
-        sock.close()
-        pool.release(port)
+    def __init__(self, ports: tuple[int, ...]) -> None:
+        self.pool = PortPool(ports)
+        self._held: list[socket.socket] = []
 
-    waiting = asyncio.create_task(pool.bind(HOST, socket.AF_INET))
-    await settle()
-    give_back()  # wakes the one that waits, which has not run yet
-    newcomer = asyncio.create_task(pool.bind(HOST, socket.AF_INET))
-    drawn = await waiting
-    await settle()
-    assert not newcomer.done()
-    give_back()
-    with await newcomer:
-        assert pool.free == 0
+    async def gather(self) -> asyncio.Task[socket.socket]:
+        while self.pool.free:
+            self._held.append(await self.pool.bind(HOST, socket.AF_INET))
+        waiting = asyncio.create_task(self.pool.bind(HOST, socket.AF_INET))
+        await settle()
+        return waiting
+
+    def give_back(self) -> None:
+        """As a session does that has a port and sends PASV again, just before it binds another one."""
+        with self._held.pop() as sock:
+            port = sock.getsockname()[1]
+        self.pool.release(port)
+
+    async def drawn_at_once(self) -> socket.socket | None:
+        """A port for a newcomer that asks in the same step, if it gets one without waiting."""
+        newcomer = self.pool.bind(HOST, socket.AF_INET)
+        try:
+            newcomer.send(None)
+        except StopIteration as done:
+            return done.value  # type: ignore[no-any-return]
+        newcomer.close()
+        return None
+
+
+async def test_a_newcomer_takes_no_port_that_another_one_waits_for() -> None:
+    crowd = Crowd(unused_ports(1))
+    waiting = await crowd.gather()
+    crowd.give_back()  # the one that waits is called, and has not run yet
+    assert await crowd.drawn_at_once() is None
+    (await waiting).close()
+
+
+async def test_a_newcomer_takes_a_port_that_nobody_waits_for() -> None:
+    crowd = Crowd(unused_ports(2))
+    waiting = await crowd.gather()
+    crowd.give_back()
+    crowd.give_back()
+    drawn = await crowd.drawn_at_once()
+    assert drawn is not None
     drawn.close()
-    for port in ports:
-        pool.release(port)
-    third = asyncio.create_task(pool.bind(HOST, socket.AF_INET))
-    await settle()
-    (await third).close()
+    (await waiting).close()
 
 
-async def test_ports_that_are_released_at_once_are_enough_for_a_waiter_and_a_newcomer() -> None:
-    ports = unused_ports(2)
-    pool = PortPool(ports)
-    for sock in [await pool.bind(HOST, socket.AF_INET) for _ in ports]:
-        sock.close()
-    waiting = asyncio.create_task(pool.bind(HOST, socket.AF_INET))
+async def test_one_that_is_called_and_gives_up_leaves_the_port_to_newcomers() -> None:
+    crowd = Crowd(unused_ports(1))
+    waiting = await crowd.gather()
+    crowd.give_back()
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    drawn = await crowd.drawn_at_once()
+    assert drawn is not None
+    drawn.close()
+
+
+async def test_one_that_waits_for_a_port_of_another_program_is_in_nobodys_way() -> None:
+    """The other program has it on one address only."""
+    port = unused_ports(1)[0]
+    with socket.create_server((HOST, port)):
+        pool = PortPool((port,))
+        waiting = asyncio.create_task(pool.bind(HOST, socket.AF_INET))
+        await settle()
+        async with asyncio.timeout(1):
+            (await pool.bind(FOREIGN_HOST, socket.AF_INET)).close()
+        waiting.cancel()
+
+
+async def test_a_port_that_one_cannot_bind_is_left_to_the_next_that_waits() -> None:
+    crowd = Crowd(unused_ports(1))
+    failing = asyncio.create_task(crowd.pool.bind("192.0.2.1", socket.AF_INET))
+    with contextlib.suppress(OSError):
+        await failing
+    (held,) = [await crowd.pool.bind(HOST, socket.AF_INET)]
+    failing = asyncio.create_task(crowd.pool.bind("192.0.2.1", socket.AF_INET))
     await settle()
-    for port in ports:
-        pool.release(port)
-    newcomer = asyncio.create_task(pool.bind(HOST, socket.AF_INET))
+    next_one = asyncio.create_task(crowd.pool.bind(HOST, socket.AF_INET))
     await settle()
-    assert waiting.done()
-    assert newcomer.done()
-    waiting.result().close()
-    newcomer.result().close()
+    port = held.getsockname()[1]
+    held.close()
+    crowd.pool.release(port)
+    with pytest.raises(OSError, match="assign"):
+        await failing
+    async with asyncio.timeout(1):
+        (await next_one).close()
 
 
 async def test_a_waiter_that_is_cancelled_does_not_keep_the_port_from_the_next() -> None:

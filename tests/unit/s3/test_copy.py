@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -246,6 +247,24 @@ def described(metadata: Mapping[str, str], *, name: str = "e", size: int = 5) ->
 )
 def test_what_proves_that_an_object_is_a_copy(target: ObjectInfo, proven: bool) -> None:
     assert is_copy(described({WRITE_ID_METADATA: "token"}), target) is proven
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        {"content_type": "text/plain"},
+        {"content_headers": {"cache-control": "no-store"}},
+        {"content_headers": {"content-encoding": "gzip"}},
+        {"metadata": {"mtime": "1"}},
+        {"storage_class": "STANDARD_IA"},
+        {"tag_count": 1},
+    ],
+)
+def test_what_lacks_something_that_is_kept_with_the_source_is_no_copy(kept: dict[str, Any]) -> None:
+    """A rename that took it for one would delete the source, and lose that."""
+    original = replace(described({}), **kept)
+    assert is_copy(original, original)
+    assert not is_copy(original, described({}))
 
 
 def test_objects_without_a_token_have_none_in_common() -> None:

@@ -159,7 +159,14 @@ def test_the_encryption_of_an_object_is_told(headers: dict[str, str], encryption
 
 @pytest.mark.parametrize(
     ("answered", "settled"),
-    [(None, True), ("17:50:00", False), ("17:50:01", False), ("17:50:02", True), ("18:50:00", True)],
+    [
+        (None, True),
+        ("17:50:00", False),
+        ("17:50:01", False),
+        ("17:50:02", True),
+        ("18:50:00", True),
+        ("17:40:00", True),
+    ],
 )
 def test_a_version_is_settled_when_its_second_is_over(answered: str | None, settled: bool) -> None:
     plain = {"content-length": "1", "etag": "e", "last-modified": "Wed, 12 Oct 2022 17:50:00 GMT"}

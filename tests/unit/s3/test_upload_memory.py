@@ -200,6 +200,20 @@ async def test_what_a_sealed_part_does_not_need_is_free_for_others() -> None:
     assert fake.requests == ["PutObject"]
 
 
+async def test_who_waits_for_what_a_sealed_part_does_not_need_gets_it_at_once() -> None:
+    fake, budget = FakeS3(), budget_of(9)
+    upload = upload_of(fake, budget)
+    await upload.write(bytes(1))
+    waiting = asyncio.create_task(upload_of(fake, budget, "other").write(bytes(LEAST)))
+    await settle()
+    assert not waiting.done()
+    upload.seal()
+    await settle()
+    assert waiting.done()
+    await upload.complete()
+    assert fake.requests == ["PutObject"]
+
+
 # -- one that S3 is slow for ---------------------------------------------------------------------------------------
 
 

@@ -41,6 +41,18 @@ async def test_rnto_needs_rnfr_directly_or_not_before_it_and_only_once() -> None
         assert running.store.contents == {"b": b"1"}
 
 
+async def test_a_slash_names_the_directory_beside_a_file_of_its_name() -> None:
+    """S3 can have both."""
+    for verbs in (("RNFR", "RNTO"), ("SITE CPFR", "SITE CPTO")):
+        async with running_server(store=FtpStore({"x": b"file", "x/inner": b"1"})) as running:
+            client = await running.client()
+            assert await client.codes(f"{verbs[0]} x/", f"{verbs[1]} y") == [350, 250]
+            assert running.store.contents.keys() >= {"x", "y/inner"}
+            assert "y" not in running.store.contents
+            await client.upload("alone", b"new")
+            assert await client.codes(f"{verbs[0]} alone/", f"{verbs[0]} alone") == [550, 350]
+
+
 async def test_a_failed_rnfr_forgets_the_one_before() -> None:
     async with running_server(store=FtpStore({"a": b"1"})) as running:
         client = await running.client()

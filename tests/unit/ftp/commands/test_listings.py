@@ -202,6 +202,10 @@ PLENTY = {
         ("NLST dd/t*/", ["dd/two"]),
         ("NLST dd/o*.txt -1", ["dd/one.txt"]),
         ("NLST dd/x* -1", []),
+        ("NLST -1 dd/x*", []),
+        ("NLST -1a /dd/x*", []),
+        ("NLST -a ./x*", []),
+        ("NLST -1 x* -a", []),
     ],
 )
 async def test_nlst_gives_names_that_retr_takes(line: str, listed: list[str]) -> None:
