@@ -18,6 +18,7 @@ from aioftps3.ftp.pathio import virtual
 from aioftps3.ftp.replies import ReplyError
 from aioftps3.ftp.session import Session
 from aioftps3.storage.errors import NotADirectory, NotFound
+from aioftps3.storage.paths import means_directory
 from aioftps3.storage.tree import Entry
 
 __all__ = ("MAX_PENDING", "is_file", "sections", "timed")
@@ -82,7 +83,7 @@ async def _sections(
     if is_pattern(path.name) and not await session.path_io.is_dir(path):
         found = _matching(session, path, request.path, must_match=must_match)
     elif "d" in request.options:
-        entry = await session.path_io.entry(path, directory=_wants_directory(request.path))
+        entry = await session.path_io.entry(path, directory=means_directory(request.path))
         yield Section((entry,), prefix=_leading(request.path), alone=True)
         return
     elif "R" in request.options:
@@ -100,11 +101,6 @@ def _leading(typed: str) -> str:
     return bare[: bare.rfind("/") + 1]
 
 
-def _wants_directory(typed: str) -> bool:
-    """Whether a path that was sent can only mean directories."""
-    return typed.endswith("/")
-
-
 async def _plain(session: Session, path: PurePosixPath, typed: str) -> AsyncGenerator[Section, None]:
     """A directory's entries, or the file, which keeps the directories that it was asked for with."""
     async with contextlib.aclosing(session.path_io.pages(path)) as pages:
@@ -119,7 +115,7 @@ def is_file(path: PurePosixPath, page: Sequence[Entry]) -> bool:
 
 def _file_section(page: Sequence[Entry], typed: str) -> Section:
     """A file, asked for by itself. Raises NotADirectory."""
-    if _wants_directory(typed):
+    if means_directory(typed):
         raise NotADirectory
     return Section(page, prefix=_leading(typed), alone=True)
 
@@ -129,7 +125,7 @@ async def _matching(
 ) -> AsyncGenerator[Section, None]:
     """The entries of one directory whose names match, directories among them as themselves, and only they when the
     pattern ends in a slash. Raises _NoMatch when some ``must_match`` and none does."""
-    matches, only_directories = name_filter(path.name), _wants_directory(typed)
+    matches, only_directories = name_filter(path.name), means_directory(typed)
     async with contextlib.aclosing(session.path_io.pages(path.parent, literal_prefix(path.name))) as pages:
         async for page in pages:
             if is_file(path.parent, page):

@@ -184,7 +184,7 @@ class Session:
     def resolve_file(self, argument: str) -> PurePosixPath:
         """The path of a file that a client's argument means. Raises NameInvalid, also for a slash at the end: what it
         stands behind is a directory."""
-        if argument.endswith("/"):
+        if paths.means_directory(argument):
             raise NameInvalid(reason="a file name does not end in a slash")
         return self.resolve(argument)
 

@@ -24,6 +24,7 @@ __all__ = (
     "join",
     "key_of",
     "marker_of",
+    "means_directory",
     "name_of",
     "parent_of",
     "path_of",
@@ -67,7 +68,8 @@ def valid_prefix(prefix: str) -> bool:
 def resolve(cwd: VirtualPath, argument: str) -> VirtualPath:
     """The path that ``argument`` means in the directory ``cwd``, by its letters alone.
 
-    An empty argument means ``cwd``; ``..`` at the root stays at the root; a slash at the end means nothing.
+    An empty argument means ``cwd``; ``..`` at the root stays at the root; a slash at the end means
+    nothing here, see `means_directory`.
     Raises NameInvalid for characters that no path holds.
     """
     _check_characters(argument)
@@ -79,6 +81,11 @@ def resolve(cwd: VirtualPath, argument: str) -> VirtualPath:
         elif name not in {"", "."}:
             segments.append(name)
     return VirtualPath("/" + "/".join(segments))
+
+
+def means_directory(argument: str) -> bool:
+    """True if a path, as a client has sent it, can only mean a directory, or directories: it ends in a slash."""
+    return argument.endswith("/")
 
 
 def key_of(path: VirtualPath, prefix: str = "") -> str:

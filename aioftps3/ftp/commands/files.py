@@ -8,6 +8,7 @@ from aioftps3.ftp.commands.table import Command
 from aioftps3.ftp.listing import facts_line
 from aioftps3.ftp.replies import Reply
 from aioftps3.ftp.session import Session
+from aioftps3.storage.paths import means_directory
 from aioftps3.storage.tree import Entry
 
 __all__ = ("COMMANDS", "source_entry", "target_path")
@@ -37,7 +38,7 @@ async def rnto(session: Session, argument: str) -> Reply:
 
 async def source_entry(session: Session, argument: str) -> Entry:
     """What is to be renamed or copied. Raises PathIOError and NameInvalid."""
-    return await session.path_io.rename_source(session.resolve(argument), directory=argument.endswith("/"))
+    return await session.path_io.rename_source(session.resolve(argument), directory=means_directory(argument))
 
 
 def target_path(session: Session, source: Entry, argument: str) -> PurePosixPath:
@@ -56,7 +57,7 @@ async def size(session: Session, argument: str) -> Reply:
 async def mlst(session: Session, argument: str) -> Reply:
     """MLST: the facts of one file or directory, on the control connection."""
     path = session.resolve(argument)
-    entry = await session.path_io.entry(path, directory=argument.endswith("/"))
+    entry = await session.path_io.entry(path, directory=means_directory(argument))
     return Reply(250, "Listing", (facts_line(entry, session.facts, str(path)),))
 
 

@@ -168,7 +168,7 @@ class Crowd:
             port = sock.getsockname()[1]
         self.pool.release(port)
 
-    async def drawn_at_once(self) -> socket.socket | None:
+    def drawn_at_once(self) -> socket.socket | None:
         """A port for a newcomer that asks in the same step, if it gets one without waiting."""
         newcomer = self.pool.bind(HOST, socket.AF_INET)
         try:
@@ -183,7 +183,7 @@ async def test_a_newcomer_takes_no_port_that_another_one_waits_for() -> None:
     crowd = Crowd(unused_ports(1))
     waiting = await crowd.gather()
     crowd.give_back()  # the one that waits is called, and has not run yet
-    assert await crowd.drawn_at_once() is None
+    assert crowd.drawn_at_once() is None
     (await waiting).close()
 
 
@@ -192,7 +192,7 @@ async def test_a_newcomer_takes_a_port_that_nobody_waits_for() -> None:
     waiting = await crowd.gather()
     crowd.give_back()
     crowd.give_back()
-    drawn = await crowd.drawn_at_once()
+    drawn = crowd.drawn_at_once()
     assert drawn is not None
     drawn.close()
     (await waiting).close()
@@ -204,7 +204,7 @@ async def test_one_that_is_called_and_gives_up_leaves_the_port_to_newcomers() ->
     crowd.give_back()
     waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)
-    drawn = await crowd.drawn_at_once()
+    drawn = crowd.drawn_at_once()
     assert drawn is not None
     drawn.close()
 
@@ -222,22 +222,18 @@ async def test_one_that_waits_for_a_port_of_another_program_is_in_nobodys_way() 
 
 
 async def test_a_port_that_one_cannot_bind_is_left_to_the_next_that_waits() -> None:
-    crowd = Crowd(unused_ports(1))
-    failing = asyncio.create_task(crowd.pool.bind("192.0.2.1", socket.AF_INET))
-    with contextlib.suppress(OSError):
-        await failing
-    (held,) = [await crowd.pool.bind(HOST, socket.AF_INET)]
-    failing = asyncio.create_task(crowd.pool.bind("192.0.2.1", socket.AF_INET))
+    port = unused_ports(1)[0]
+    pool = PortPool((port,))
+    held = await pool.bind(HOST, socket.AF_INET)
+    failing = asyncio.create_task(pool.bind("192.0.2.1", socket.AF_INET))
+    following = asyncio.create_task(pool.bind(HOST, socket.AF_INET))
     await settle()
-    next_one = asyncio.create_task(crowd.pool.bind(HOST, socket.AF_INET))
-    await settle()
-    port = held.getsockname()[1]
     held.close()
-    crowd.pool.release(port)
+    pool.release(port)
     with pytest.raises(OSError, match="assign"):
         await failing
     async with asyncio.timeout(1):
-        (await next_one).close()
+        (await following).close()
 
 
 async def test_a_waiter_that_is_cancelled_does_not_keep_the_port_from_the_next() -> None:

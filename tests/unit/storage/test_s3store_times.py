@@ -240,29 +240,26 @@ async def test_what_goes_meanwhile_or_may_not_be_asked_for_shows_when_it_was_sto
     assert list(await scene.store.times(objects)) == [scene.clock[0], scene.clock[0], GIVEN]
 
 
-async def test_a_listing_whose_times_s3_does_not_tell_fails(scene: Scene) -> None:
+@pytest.mark.parametrize(
+    ("code", "status", "kind"),
+    [
+        ("SlowDown", 503, errors.Unavailable),
+        # HEAD is refused without a word then, as if the object were forbidden, which would be shown without its time.
+        ("InvalidAccessKeyId", 403, errors.Misconfigured),
+    ],
+)
+async def test_a_listing_whose_times_s3_does_not_tell_fails(
+    scene: Scene, code: str, status: int, kind: type[errors.StorageError]
+) -> None:
     """A time that is not the client's would let clients send the file again."""
-    scene.server.put("k", b"1")
-    objects = (await scene.store.list("")).objects
-
-    async def intercept(call: Call, proceed: Proceed) -> Answer:
-        raise Refusal("SlowDown", 503, "")
-
-    scene.server.intercept = intercept
-    with pytest.raises(errors.Unavailable):
-        await scene.store.times(objects)
-
-
-async def test_a_listing_fails_when_the_keys_stop_being_good_in_its_middle(scene: Scene) -> None:
-    """HEAD is refused without a word then, as if the object were forbidden, which would be shown without its time."""
     scene.server.put("k", b"1", headers={"x-amz-meta-mtime": "1500000000"})
     objects = (await scene.store.list("")).objects
 
     async def intercept(call: Call, proceed: Proceed) -> Answer:
-        raise Refusal("InvalidAccessKeyId", 403, "")
+        raise Refusal(code, status, "")
 
     scene.server.intercept = intercept
-    with pytest.raises(errors.Misconfigured):
+    with pytest.raises(kind):
         await scene.store.times(objects)
 
 
